@@ -1,0 +1,109 @@
+"""Tasks over HTTP: submit, list, read, cancel."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from steersman.bootstrap import parts
+from steersman.http.api import Api, IdempotencyKey, accepted, new_router, problems, request_of
+from steersman.http.cursors import Cursor, Limit
+from steersman.http.idempotency import once
+from steersman.tasks.views import (
+    BatchAccepted,
+    Cancellation,
+    LabelFilter,
+    ProjectSlug,
+    TaskAccepted,
+    TaskBatch,
+    TaskPage,
+    TaskSubmission,
+    TaskView,
+    labels_of,
+)
+from steersman.tasks.words import Priority, TaskStatus
+
+router = new_router()
+
+
+@router.post(
+    "/v1/tasks", tags=["tasks"], summary="Submit a task", operation_id="submitTask", status_code=202,
+    responses=problems(TaskAccepted, 202, 400, 413, 415, 422, 429, 503),
+)  # fmt: skip
+def submit(body: TaskSubmission, idempotency_key: IdempotencyKey = None) -> Response[TaskAccepted]:
+    """Accept a task. It will end in a final state, whatever crashes."""
+    request = request_of(router.current_event, idempotency_key)
+    answer = parts().submissions.accept([body], request, single=True)["tasks"][0]
+    return accepted(answer, location=f"/v1/tasks/{answer['id']}")
+
+
+@router.post(
+    "/v1/tasks/batch", tags=["tasks"], summary="Submit up to 1,000 tasks, all or none", operation_id="submitTasks",
+    status_code=202, responses=problems(BatchAccepted, 202, 400, 413, 415, 422, 429, 503),
+)  # fmt: skip
+def submit_batch(body: TaskBatch, idempotency_key: IdempotencyKey = None) -> Response[BatchAccepted]:
+    """Accept tasks, all or none; they are answered in the order of the request."""
+    request = request_of(router.current_event, idempotency_key)
+    return accepted(parts().submissions.accept(body.tasks, request, single=False))
+
+
+@router.get(
+    "/v1/tasks", tags=["tasks"], summary="List tasks, newest first", operation_id="listTasks",
+    responses=problems(TaskPage, 200, 422, 429, 503),
+)  # fmt: skip
+def list_tasks(
+    project: Annotated[ProjectSlug, Query()] = "default",
+    status: Annotated[TaskStatus | None, Query()] = None,
+    template: Annotated[str | None, Query()] = None,
+    priority: Annotated[Priority | None, Query()] = None,
+    label: Annotated[list[LabelFilter] | None, Query(description="key:value; all must be there")] = None,
+    created_after: Annotated[datetime | None, Query()] = None,
+    created_before: Annotated[datetime | None, Query()] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> TaskPage:
+    """Return the tasks of a project that pass every filter."""
+    filters = {
+        "status": status,
+        "template": template,
+        "priority": priority,
+        "labels": labels_of(label),
+        "created_after": created_after,
+        "created_before": created_before,
+    }
+    page = parts().tasks.page(parts().projects.id(project), filters=filters, cursor=cursor, limit=limit)
+    return TaskPage.model_validate(page)
+
+
+@router.get(
+    "/v1/tasks/<task_id>", tags=["tasks"], summary="Read a task with its stages", operation_id="getTask",
+    responses=problems(TaskView, 200, 404, 422, 429, 503),
+)  # fmt: skip
+def get_task(task_id: UUID) -> TaskView:
+    """Return a task with its stages in template order, and its output when it has completed."""
+    return TaskView.model_validate(parts().tasks.get(task_id))
+
+
+@router.post(
+    "/v1/tasks/<task_id>/cancel", tags=["tasks"], summary="Cancel a task", operation_id="cancelTask",
+    responses=problems(TaskView, 200, 404, 409, 422, 429, 503),
+)  # fmt: skip
+def cancel_task(
+    task_id: UUID, body: Cancellation | None = None, idempotency_key: IdempotencyKey = None
+) -> TaskView:
+    """Stop an open task at once: no further stage starts. Harmless to repeat."""
+    request = request_of(router.current_event, idempotency_key)
+    reason = body.reason if body else None
+    answer = once(
+        parts().database,
+        route=f"/v1/tasks/{task_id}/cancel",
+        key=idempotency_key,
+        body={"reason": reason},
+        action=lambda: parts().tasks.cancel(task_id, by=request.requested_by, reason=reason),
+    )
+    return TaskView.model_validate(answer)
+
+
+handler = Api(router, parts)

@@ -1,0 +1,18 @@
+"""Every day: make the coming months' partitions, drop those past their retention, forget expired keys."""
+
+from typing import Any
+
+from steersman.bootstrap import parts
+from steersman.db.partitions import MONTHS_AHEAD, ensure
+from steersman.http.idempotency_store import forget_expired
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """Do the day's housekeeping of the database and say what changed."""
+    with parts().logger.request("partitions"):
+        months = parts().settings.history_retention_months
+        report = ensure(parts().database, months_ahead=MONTHS_AHEAD, retention_months=months)
+        forgotten = forget_expired(parts().database)
+    done = {"created": report.created, "dropped": report.dropped, "forgotten_keys": forgotten}
+    parts().logger.fact("history partitions kept", **done)
+    return done

@@ -1,0 +1,21 @@
+"""Every minute: send again what a crash stranded, and end tasks past their deadline."""
+
+from typing import Any
+
+from steersman.bootstrap import parts
+from steersman.tasks.sweep import sweep
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """Do one sweep and say what it did."""
+    with parts().logger.request("sweep"):
+        swept = sweep(
+            database=parts().database,
+            queues=parts().queues,
+            live=parts().live,
+            open_work=parts().open_work,
+            lanes=parts().settings.lanes,
+            warn=parts().warn,
+        )
+    parts().logger.fact("swept", **vars(swept))
+    return vars(swept)

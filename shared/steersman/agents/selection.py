@@ -1,0 +1,62 @@
+"""Which agent does a job: a pure choice among the active ones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An active agent as selection sees it."""
+
+    id: UUID
+    project_id: UUID
+    name: str
+    version: str
+    protocol: str
+    endpoint: str
+    shared: bool
+    capabilities: frozenset[str]
+    max_concurrency: int
+    price_per_call_usd: float
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    *,
+    capability: str,
+    project_id: UUID,
+    load: Mapping[UUID, int],
+    avoid: str | None = None,
+) -> Candidate | None:
+    """Return the agent for one job, or None when no active agent of the project has the capability.
+
+    Among those that can, in this order: not the one named `avoid` (it failed the attempt before), not full, the
+    project's own before shared ones, the least loaded for its size, the cheapest, the newest version, by name.
+    `load` counts the jobs that each agent has in hand here.
+    """
+    able = [
+        candidate
+        for candidate in candidates
+        if capability in candidate.capabilities and (candidate.shared or candidate.project_id == project_id)
+    ]
+    return min(able, key=lambda one: _preference(one, project_id, load, avoid), default=None)
+
+
+def _preference(
+    one: Candidate, project_id: UUID, load: Mapping[UUID, int], avoid: str | None
+) -> tuple[object, ...]:
+    in_hand = load.get(one.id, 0)
+    return (
+        one.name == avoid,
+        in_hand >= one.max_concurrency,
+        one.project_id != project_id,
+        in_hand / one.max_concurrency,
+        one.price_per_call_usd,
+        tuple(-number for number in _numbers(one.version)),
+        one.name,
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdigit() else 0 for part in version.split("-")[0].split("."))

@@ -1,0 +1,109 @@
+"""The door to SQS: jobs of one stage and lane packed into messages, ten messages in a call."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from steersman.errors import Unavailable
+from steersman.json import dumps_text, loads
+
+CALL_MESSAGES = 10  # SQS: at most ten messages in a call
+MAX_DELAY_S = 900  # SQS: at most fifteen minutes
+MAX_PACK_BYTES = 64 * 1024  # SQS bills by 64 KiB
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a stage message carries for one attempt: only names; the data stays in Postgres."""
+
+    task_id: UUID
+    stage: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A job on its way to a queue's lane (or to its dead letters), to arrive after `delay_s`."""
+
+    queue: str
+    lane: str
+    job: Job
+    delay_s: int = 0
+
+
+class SqsClient(Protocol):
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> Any: ...  # noqa: N803
+
+
+class StageQueues:
+    """Sends jobs to the stage queues under `prefix` (a queue's URL up to '<queue>-<lane>')."""
+
+    def __init__(self, client: SqsClient, prefix: str) -> None:
+        self._client = client
+        self._prefix = prefix
+
+    def send(self, deliveries: Sequence[Delivery]) -> None:
+        """Send jobs: one call for each queue, lane and delay among up to 10 packs of them.
+
+        Raises Unavailable when any was not taken; those sent may be sent again, for jobs are idempotent.
+        """
+        groups: dict[tuple[str, str, int], list[Job]] = defaultdict(list)
+        for delivery in deliveries:
+            groups[delivery.queue, delivery.lane, min(delivery.delay_s, MAX_DELAY_S)].append(delivery.job)
+        for (queue, lane, delay_s), jobs in groups.items():
+            entries = [
+                {"Id": str(number), "MessageBody": body, "DelaySeconds": delay_s}
+                for number, body in enumerate(pack(jobs))
+            ]
+            for start in range(0, len(entries), CALL_MESSAGES):
+                self._call(f"{self._prefix}{queue}-{lane}", entries[start : start + CALL_MESSAGES])
+
+    def send_alone(self, deliveries: Sequence[Delivery]) -> None:
+        """Send each job in a message of its own, whatever the number of calls."""
+        for start in range(0, len(deliveries), CALL_MESSAGES):
+            self.send(deliveries[start : start + CALL_MESSAGES])
+
+    def send_dead(self, queue: str, letters: Sequence[dict[str, Any]]) -> None:
+        """Put jobs that failed for good, each with its context, into their stage's dead-letter queue."""
+        entries = [
+            {"Id": str(number), "MessageBody": dumps_text(letter)} for number, letter in enumerate(letters)
+        ]
+        for start in range(0, len(entries), CALL_MESSAGES):
+            self._call(f"{self._prefix}{queue}-dead", entries[start : start + CALL_MESSAGES])
+
+    def _call(self, url: str, entries: list[dict[str, Any]]) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            failed = self._client.send_message_batch(QueueUrl=url, Entries=entries).get("Failed", [])
+        except (BotoCoreError, ClientError) as exc:
+            raise Unavailable("the queue does not answer; try again", retry_after_s=5) from exc
+        if failed:
+            raise Unavailable(
+                f"the queue did not take {len(failed)} of {len(entries)} messages", retry_after_s=5
+            )
+
+
+def pack(jobs: Sequence[Job]) -> list[str]:
+    """Spread jobs over as few calls as possible but as many messages of a call as there are, in order.
+
+    Up to ten jobs travel alone; more are shared evenly among ten messages, so that their workers stay busy in
+    parallel, and no message outgrows what SQS bills as one.
+    """
+    documents = [[str(job.task_id), job.stage, job.attempt] for job in jobs]
+    size = max(1, -(-len(documents) // CALL_MESSAGES))
+    fits = MAX_PACK_BYTES // (max((len(document[1]) for document in documents), default=0) + 60)  # type: ignore[arg-type]
+    size = min(size, fits)
+    return [dumps_text({"jobs": documents[start : start + size]}) for start in range(0, len(documents), size)]
+
+
+def unpack(body: str) -> list[Job]:
+    """Return the jobs of a message. Raise ValueError when it is not one of ours."""
+    try:
+        return [
+            Job(UUID(task_id), str(stage), int(attempt)) for task_id, stage, attempt in loads(body)["jobs"]
+        ]
+    except (KeyError, TypeError, ValueError) as exc:
+        raise ValueError("the message is not a stage message") from exc

@@ -1,0 +1,203 @@
+"""The one place that wires real parts: each is built when first asked for, once per execution environment.
+
+Imports stand inside the properties: a function pays at its cold start only for what it uses.
+"""
+
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from steersman.db.connection import Database
+from steersman.logs import Logger
+from steersman.settings import Settings, settings
+
+if TYPE_CHECKING:
+    import redis
+
+    from steersman.agents.builtin.registry import Parts as BuiltinParts
+    from steersman.agents.job import Agent
+    from steersman.agents.registry import Registry
+    from steersman.agents.selection import Candidate
+    from steersman.aws.queues import StageQueues
+    from steersman.http.health import Health
+    from steersman.http.rate_limit import RateLimiter
+    from steersman.knowledge.library import Library
+    from steersman.projects.service import Projects
+    from steersman.tasks.engine import Engine
+    from steersman.tasks.live import LiveTasks
+    from steersman.tasks.open_work import OpenWork
+    from steersman.tasks.plans import Plans
+    from steersman.tasks.service import Tasks
+    from steersman.tasks.submission import Submissions
+
+
+class Parts:
+    """Everything that functions and commands are made of."""
+
+    def __init__(self, given: Settings) -> None:
+        self.settings = given
+
+    @cached_property
+    def logger(self) -> Logger:
+        return Logger(service="steersman", level=self.settings.log_level)
+
+    @cached_property
+    def database(self) -> Database:
+        return self._new_database()
+
+    @cached_property
+    def agents_database(self) -> Database:
+        """A connection of the agents' own: a query that hangs in an agent must not hold up the engine's."""
+        return self._new_database()
+
+    @cached_property
+    def redis(self) -> "redis.Redis":
+        from steersman.cache.connection import connect
+
+        return connect(self.settings.redis_url)
+
+    @cached_property
+    def limiter(self) -> "RateLimiter":
+        from steersman.http.rate_limit import RateLimiter
+
+        return RateLimiter(self.settings.redis_url, self.settings.rate_limit_per_minute)
+
+    @cached_property
+    def queues(self) -> "StageQueues":
+        from steersman.aws.queues import StageQueues
+
+        return StageQueues(self.aws("sqs"), self.settings.queue_prefix)
+
+    @cached_property
+    def live(self) -> "LiveTasks":
+        from steersman.tasks.live import LiveTasks
+
+        return LiveTasks(self.redis)
+
+    @cached_property
+    def open_work(self) -> "OpenWork":
+        from steersman.tasks.open_work import OpenWork
+
+        return OpenWork(self.redis)
+
+    @cached_property
+    def plans(self) -> "Plans":
+        from steersman.tasks.plans import Plans
+
+        return Plans(self.database)
+
+    @cached_property
+    def projects(self) -> "Projects":
+        from steersman.projects.service import Projects
+
+        return Projects(self.database)
+
+    @cached_property
+    def tasks(self) -> "Tasks":
+        from steersman.tasks.service import Tasks
+
+        return Tasks(database=self.database, live=self.live, plans=self.plans)
+
+    @cached_property
+    def submissions(self) -> "Submissions":
+        from steersman.tasks.submission import Submissions
+
+        return Submissions(
+            database=self.database,
+            queues=self.queues,
+            live=self.live,
+            plans=self.plans,
+            projects=self.projects,
+            open_work=self.open_work,
+            lanes=self.settings.lanes,
+            warn=self.warn,
+        )
+
+    @cached_property
+    def registry(self) -> "Registry":
+        from steersman.agents.registry import Registry
+
+        return Registry(self.database, self._connect_agent)
+
+    @cached_property
+    def engine(self) -> "Engine":
+        from steersman.tasks.engine import Engine
+
+        return Engine(
+            database=self.database,
+            queues=self.queues,
+            live=self.live,
+            registry=self.registry,
+            plans=self.plans,
+            lanes=self.settings.lanes,
+            warn=self.warn,
+        )
+
+    @cached_property
+    def builtin_parts(self) -> "BuiltinParts":
+        from steersman.agents.builtin.registry import parts_from
+
+        return parts_from(self.settings, lambda: self.agents_database)
+
+    @cached_property
+    def library(self) -> "Library":
+        from steersman.knowledge.library import Library
+
+        return Library.of(self.database, self.settings, lambda: self.aws("s3"))
+
+    @cached_property
+    def health(self) -> "Health":
+        from steersman.http import probes
+        from steersman.http.health import Health
+        from steersman.llm.health import check
+
+        return Health(
+            database=lambda: probes.database(self.database),
+            cache=lambda: probes.cache(self.redis),
+            queues=lambda: probes.queues(self.aws("sqs"), self.settings.queue_prefix, self.settings.lanes),
+            llm=lambda: check(self.settings),
+        )
+
+    def warn(self, message: str, fields: Any) -> None:
+        self.logger.warning(message, **fields)
+
+    def aws(self, service: str) -> Any:
+        """Return a boto3 client that gives up in time for the caller to try again."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            service,
+            config=Config(
+                connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
+            ),
+        )
+
+    def secret(self, arn: str) -> str:
+        """Return the value of a secret in Secrets Manager."""
+        return str(self.aws("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+
+    def _new_database(self) -> Database:
+        if self.settings.database_auth == "password":
+            return Database(self.settings.database_url)
+        from steersman.aws.database_tokens import token_source
+
+        return Database(
+            self.settings.database_url, password=token_source(self.aws("rds"), self.settings.database_url)
+        )
+
+    def _connect_agent(self, candidate: "Candidate") -> "Agent":
+        if candidate.protocol == "builtin":
+            from steersman.agents.builtin.registry import build
+
+            return build(candidate.endpoint, self.builtin_parts)
+        if candidate.protocol == "http":
+            from steersman.agents.http import HttpAgent
+
+            return HttpAgent(candidate.name, candidate.endpoint)
+        raise ValueError(f"the protocol '{candidate.protocol}' is not served yet")
+
+
+@cache
+def parts() -> Parts:
+    """Return this process's parts, made of the settings in its environment."""
+    return Parts(settings())

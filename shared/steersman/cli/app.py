@@ -1,0 +1,42 @@
+"""The command line `steersman`."""
+
+import sys
+from collections.abc import Callable
+
+import typer
+
+from steersman.cli import demo, failures, invoke, local, work
+
+app = typer.Typer(
+    name="steersman",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Run fleets of AI agents: ask questions, submit tasks, manage templates, run the local cloud.\n\n"
+    "Exit codes: 0 done, 1 the task did not complete, 2 wrong usage, 3 refused by the API, 4 not available, "
+    "5 the local cloud failed.",
+)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    demo.demo,
+    local.up,
+    local.down,
+    local.status,
+    local.logs,
+    local.clean,
+    work.ask,
+    work.ingest,
+    invoke.invoke,
+    local.migrate,
+    local.seed,
+)
+for command in COMMANDS:
+    app.command()(command)
+app.add_typer(work.tasks, name="tasks")
+app.add_typer(work.templates, name="templates")
+app.add_typer(work.agents, name="agents")
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(failures.run(app))

@@ -1,0 +1,154 @@
+"""The API's client of the command line: one method for each thing a person asks for."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import httpx
+
+from steersman import __version__
+from steersman.json import dumps
+
+POLL_S = 20.0
+TIMEOUT_S = 60.0
+
+
+class ApiProblem(Exception):
+    """The API refused a request, or could not be reached; `status` is None then. `faults` are field and reason."""
+
+    def __init__(self, message: str, *, status: int | None, problem: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.problem = dict(problem or {})
+
+    @property
+    def faults(self) -> list[tuple[str, str]]:
+        return [(error["field"], error["reason"]) for error in self.problem.get("errors", [])]
+
+
+class Client:
+    """Calls the API at `url` (up to /v1). Addresses of AWS are signed with the caller's own credentials."""
+
+    def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self.url,
+            timeout=TIMEOUT_S,
+            transport=transport,
+            auth=_auth(self.url),
+            headers={"user-agent": f"steersman-cli/{__version__}"},
+        )
+
+    def submit(self, submission: Mapping[str, Any]) -> dict[str, Any]:
+        return self._post("/v1/tasks", submission)
+
+    def submit_batch(self, submissions: list[Mapping[str, Any]]) -> dict[str, Any]:
+        return self._post("/v1/tasks/batch", {"tasks": submissions})
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        return self._get(f"/v1/tasks/{task_id}")
+
+    def tasks(self, **filters: Any) -> dict[str, Any]:
+        return self._get("/v1/tasks", **filters)
+
+    def cancel(self, task_id: str, reason: str | None) -> dict[str, Any]:
+        return self._post(f"/v1/tasks/{task_id}/cancel", {"reason": reason} if reason else {})
+
+    def events(self, task_id: str) -> Iterator[dict[str, Any]]:
+        """Yield a task's events as they happen, each once, until its last one."""
+        cursor, seen = "", set()
+        while True:
+            page = self._get(f"/v1/tasks/{task_id}/events", after=cursor or None, wait_s=POLL_S)
+            cursor = page["cursor"]
+            for event in page["events"]:
+                if event["id"] not in seen:
+                    seen.add(event["id"])
+                    yield event
+            if page["ended"]:
+                return
+
+    def templates(self, **query: Any) -> dict[str, Any]:
+        return self._get("/v1/templates", **query)
+
+    def template(self, name: str, version: int, project: str) -> dict[str, Any]:
+        return self._get(f"/v1/templates/{name}/versions/{version}", project=project)
+
+    def publish(self, template: Mapping[str, Any], project: str, *, validate_only: bool) -> dict[str, Any]:
+        body = {"template": template, "project": project, "validate_only": validate_only}
+        return self._post("/v1/templates", body)
+
+    def agents(self, **query: Any) -> dict[str, Any]:
+        return self._get("/v1/agents", **query)
+
+    def agent(self, agent_id: str, project: str) -> dict[str, Any]:
+        return self._get(f"/v1/agents/{agent_id}", project=project)
+
+    def add_document(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        return self._post("/v1/documents", document)
+
+    def health(self) -> dict[str, Any]:
+        return self._get("/v1/health")
+
+    def _get(self, path: str, **query: Any) -> dict[str, Any]:
+        params = {name: value for name, value in query.items() if value is not None}
+        return self._answer("GET", path, params=params)
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        headers = {"content-type": "application/json", "idempotency-key": uuid4().hex}
+        return self._answer("POST", path, content=dumps(body), headers=headers)
+
+    def _answer(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        try:
+            response = self._http.request(method, path, **request)
+        except httpx.HTTPError as exc:
+            reason = f"the API at {self.url} cannot be reached ({type(exc).__name__}); is it up? try: make up"
+            raise ApiProblem(reason, status=None) from exc
+        if response.is_success:
+            answer: dict[str, Any] = response.json()
+            return answer
+        try:
+            problem = response.json()
+        except ValueError:
+            problem = {}
+        detail = problem.get("detail") or problem.get("message") or f"the API answered {response.status_code}"
+        raise ApiProblem(detail, status=response.status_code, problem=problem)
+
+
+class _SignedByAws(httpx.Auth):
+    """Signature version 4 for API Gateway, with the credentials that boto3 finds."""
+
+    requires_request_body = True
+
+    def __init__(self, region: str) -> None:
+        self._region = region
+
+    def auth_flow(self, request: httpx.Request) -> Any:
+        import boto3
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+
+        credentials = boto3.Session().get_credentials()
+        if credentials is None:
+            raise ApiProblem(
+                "no AWS credentials were found; sign in first (aws configure, aws sso login)", status=None
+            )
+        signed = AWSRequest(
+            request.method, str(request.url), data=request.content, headers={"host": request.url.host}
+        )
+        SigV4Auth(credentials, "execute-api", self._region).add_auth(signed)
+        request.headers.update(dict(signed.headers))
+        yield request
+
+
+def _auth(url: str) -> httpx.Auth | None:
+    host = urlsplit(url).hostname or ""
+    parts = host.split(".")
+    if (
+        len(parts) >= 4
+        and parts[1] == "execute-api"
+        and host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    ):
+        return _SignedByAws(parts[2])
+    return None

@@ -1,0 +1,59 @@
+"""invoke: run one Lambda handler in this process with a sample event."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from steersman.cli import show
+from steersman.cli.context import cloud, root
+from steersman.errors import Fault, InvalidInput
+from steersman.ids import new_id
+from steersman.json import loads
+
+
+class LocalContext:
+    """What Lambda tells a handler about its call."""
+
+    def __init__(self, function: str) -> None:
+        self.function_name = function
+        self.function_version = "$LATEST"
+        self.memory_limit_in_mb = 512
+        self.aws_request_id = str(new_id())
+        self.invoked_function_arn = f"arn:aws:lambda:us-east-1:000000000000:function:{function}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 30_000
+
+
+def invoke(
+    function: Annotated[str, typer.Argument(help="A function: api.tasks, stages.intent, ops.sweep, …")],
+    event: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The event, as in events/.")],
+) -> None:
+    """Run one Lambda handler in this process with a sample event, on the local cloud's database, cache and queues."""
+    document = loads(event.read_bytes())
+    handler = load(function)
+    os.environ.update(cloud().endpoints().environment())
+    show.json(handler(document, LocalContext(function)))
+
+
+def load(function: str) -> Any:
+    """Return the handler of a function by its name below `functions`; raise InvalidInput naming those there are."""
+    name = function.removeprefix("functions.").removesuffix(".handler")
+    known = names()
+    if name not in known:
+        reason = f"there is no function '{function}'; there are {', '.join(known)}"
+        raise InvalidInput("the function is not known", faults=(Fault("FUNCTION", reason),))
+    if str(root()) not in sys.path:
+        sys.path.insert(0, str(root()))
+    return importlib.import_module(f"functions.{name}").handler
+
+
+def names() -> list[str]:
+    """Return the names of all functions of this repository."""
+    folder = root() / "functions"
+    modules = (file for file in folder.glob("*/*.py") if file.stem != "__init__")
+    return sorted(f"{file.parent.name}.{file.stem}" for file in modules)

@@ -1,0 +1,176 @@
+"""up, down, status, logs, clean, migrate, seed: the local cloud."""
+
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from steersman.cli import show
+from steersman.cli.context import Json, cloud
+from steersman.local.steps import Step
+
+FOLLOW_S = 1.0
+
+
+class StepsOnScreen:
+    """Draws steps as they run: a spinner and the time, then a tick and what was done."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, float] = {}
+        self._live: Live | None = None
+
+    def __enter__(self) -> "StepsOnScreen":
+        if show.out.is_terminal:
+            self._live = Live(
+                console=show.out, refresh_per_second=8, transient=True, get_renderable=self._running
+            )
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def started(self, step: str) -> None:
+        self._began[step] = time.monotonic()
+
+    def finished(self, step: str, seconds: float, detail: str) -> None:
+        self._ended(step, Text("✓", "green"), seconds, detail)
+
+    def failed(self, step: str, seconds: float, error: BaseException) -> None:  # noqa: ARG002 - shown at the end
+        self._ended(step, Text("✗", "bold red"), seconds, "failed")
+
+    def _ended(self, step: str, sign: Text, seconds: float, detail: str) -> None:
+        self._began.pop(step, None)
+        show.out.print(Text.assemble("  ", sign, f" {step:<10} {seconds:6.1f} s  ", (detail, "dim")))
+
+    def _running(self) -> Table:
+        table = Table.grid(padding=(0, 1))
+        for step, began in list(self._began.items()):
+            table.add_row(" ", Spinner("dots"), f"{step:<10} {time.monotonic() - began:6.1f} s")
+        return table
+
+
+def start() -> Any:
+    """Bring the local cloud up with its schema and seed, drawing the steps; return its endpoints."""
+    with StepsOnScreen() as screen:
+        return cloud().up(
+            screen,
+            extra=[
+                Step("migrate", _migrate, needs=("database",)),
+                Step("seed", _seed, needs=("migrate",)),
+            ],
+        )
+
+
+def up(json_output: Annotated[bool, Json] = False) -> None:
+    """Start the local cloud, deploy the stack into it, migrate and seed. Harmless to repeat."""
+    began = time.monotonic()
+    endpoints = start()
+    if json_output:
+        show.json({"api_url": endpoints.api_url, "seconds": round(time.monotonic() - began, 1)})
+        return
+    show.out.print(f"\nThe local cloud is up ({time.monotonic() - began:.1f} s).")
+    show.out.print(f"  API    {endpoints.api_url}/v1/health")
+    show.out.print('  ask    .venv/bin/steersman ask "What is a stage?"')
+    show.out.print("  stop   make down")
+
+
+def down() -> None:
+    """Stop what `up` started. Documents and tasks stay for the next `up`."""
+    with StepsOnScreen() as screen:
+        cloud().down(screen)
+    show.out.print("The local cloud is down; documents and tasks are kept in .local/.")
+
+
+def clean() -> None:
+    """Stop the local cloud and delete everything it holds."""
+    with StepsOnScreen() as screen:
+        cloud().clean(screen)
+    show.out.print("The local cloud and all it held are gone.")
+
+
+def status(json_output: Annotated[bool, Json] = False) -> None:
+    """Show what runs, where, and how much memory it takes."""
+    parts = cloud().status()
+    if json_output:
+        show.json([{**vars(part), "log": str(part.log)} for part in parts])
+        return
+    rows = [
+        (
+            part.part,
+            show.status(part.state),
+            part.address,
+            part.pid,
+            f"{part.memory_mb:.0f} MB" if part.memory_mb else "",
+            part.log,
+        )
+        for part in parts
+    ]
+    show.rows(
+        ("part", "state", "address", "pid", "memory", "log"), rows, empty="nothing is known; try: make up"
+    )
+
+
+def logs(
+    part: Annotated[
+        str | None, typer.Argument(help="database, cache, cloud, deploy, …; default: the functions")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until interrupted.")] = False,
+    lines: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
+) -> None:
+    """Print the functions' logs, or those of a part of the local cloud."""
+    if part is not None:
+        sys.stdout.write(cloud().logs(part, lines) + "\n")
+        return
+    after, seen = 0, set[tuple[int, str, str]]()
+    while True:
+        for line in cloud().function_logs(after_ms=after)[-lines:]:
+            if line not in seen:
+                seen.add(line)
+                after = max(after, line[0])
+                sys.stdout.write(f"{line[1].rpartition('/')[2]}  {line[2].rstrip()}\n")
+        seen = {line for line in seen if line[0] >= after}
+        if not follow:
+            return
+        sys.stdout.flush()
+        time.sleep(FOLLOW_S)
+
+
+def migrate() -> None:
+    """Bring the database's schema to the newest revision."""
+    show.out.print(_migrate())
+
+
+def seed() -> None:
+    """Put the default templates and agents into the database. Harmless to repeat."""
+    show.out.print(_seed())
+
+
+def _migrate() -> str:
+    from steersman.db.migrate import migrate as run
+
+    done: list[str] = []
+    revision = run(_database_url(), progress=done.append)
+    return f"schema {revision}" + (f", {len(done)} changes" if done else ", nothing to do")
+
+
+def _seed() -> str:
+    from steersman.db.connection import Database
+    from steersman.seed import seed as run
+
+    database = Database(_database_url())
+    try:
+        new = run(database)
+    finally:
+        database.close()
+    return f"{new['templates']} templates, {new['agents']} agents new"
+
+
+def _database_url() -> str:
+    return str(cloud().endpoints().database_url)

@@ -1,0 +1,131 @@
+"""A task's progress, drawn from its events: one line for each stage, with a bar on a common time axis."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+BAR = 28
+LOOKS = {
+    "pending": ("·", "dim"),
+    "ready": ("○", "cyan"),
+    "running": ("◐", "yellow"),
+    "retrying": ("↻", "magenta"),
+    "awaiting": ("◇", "blue"),
+    "completed": ("●", "green"),
+    "failed": ("✗", "bold red"),
+    "skipped": ("∅", "dim"),
+    "cancelled": ("⊘", "red"),
+}
+
+
+@dataclass
+class StageProgress:
+    """What is known of a stage; times are seconds since the task was submitted."""
+
+    name: str
+    needs: tuple[str, ...]
+    status: str = "pending"
+    agent: str = ""
+    attempt: int = 1
+    started_s: float | None = None
+    ended_s: float | None = None
+    note: str = ""
+
+
+@dataclass
+class TaskProgress:
+    """A task as its events tell it."""
+
+    task_id: str
+    template: str
+    stages: dict[str, StageProgress]
+    began: datetime | None = None
+    status: str = "pending"
+    now_s: float = 0.0
+    seen: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, task: Mapping[str, Any]) -> "TaskProgress":
+        stages = {
+            stage["name"]: StageProgress(stage["name"], tuple(stage["needs"])) for stage in task["stages"]
+        }
+        return cls(task["id"], task["template"], stages, began=datetime.fromisoformat(task["created_at"]))
+
+    def take(self, event: Mapping[str, Any]) -> str:
+        """Apply a CloudEvent and return it as a line of text."""
+        happened = event["type"].removeprefix("steersman.").removesuffix(".v1")
+        at = datetime.fromisoformat(event["time"])
+        self.began = self.began or at
+        second = max(0.0, (at - self.began).total_seconds())
+        self.now_s = max(self.now_s, second)
+        noun, _, verb = happened.partition(".")
+        if noun == "task":
+            self.status = "running" if verb == "submitted" else verb
+        elif (stage := self.stages.get(event["subject"])) and verb != "late":
+            _apply(stage, verb, event["data"], second)
+        return f"{second:6.2f} s  {event['subject'] or 'task'} {verb}{_why(event['data'])}"
+
+    def draw(self) -> Table:
+        """Return the table of the stages as they stand."""
+        table = Table(box=None, padding=(0, 1), show_edge=False)
+        for title, style in (("", ""), ("stage", "bold"), ("after", "dim"), ("agent", ""), ("try", "dim")):
+            table.add_column(title, style=style, no_wrap=True)
+        table.add_column("time", justify="right", no_wrap=True)
+        table.add_column(f"0 … {self.now_s:.2f} s", no_wrap=True)
+        for stage in self.stages.values():
+            glyph, style = LOOKS.get(stage.status, ("?", ""))
+            table.add_row(
+                Text(glyph, style),
+                stage.name,
+                ", ".join(stage.needs),
+                stage.agent,
+                str(stage.attempt) if stage.started_s is not None else "",
+                _seconds(stage, self.now_s),
+                _bar(stage, self.now_s, style),
+            )
+        return table
+
+
+def _apply(stage: StageProgress, verb: str, data: Mapping[str, Any], second: float) -> None:
+    stage.status = {"started": "running"}.get(verb, verb)
+    stage.attempt = data.get("attempt") or stage.attempt
+    stage.agent = data.get("agent") or stage.agent
+    if verb == "started":
+        stage.started_s, stage.ended_s = second, None
+    elif verb in {"completed", "failed", "skipped", "cancelled", "retrying"}:
+        stage.ended_s = second
+
+
+def _why(data: Mapping[str, Any]) -> str:
+    error = data.get("error")
+    told = [data["agent"]] if data.get("agent") else []
+    if data.get("duration_ms") is not None:
+        told.append(f"{data['duration_ms']} ms")
+    if error:
+        told.append(f"{error.get('code')}: {error.get('message')}")
+    return f" ({', '.join(told)})" if told else ""
+
+
+def _seconds(stage: StageProgress, now_s: float) -> str:
+    if stage.started_s is None:
+        return ""
+    return f"{(stage.ended_s if stage.ended_s is not None else now_s) - stage.started_s:.2f} s"
+
+
+def _bar(stage: StageProgress, now_s: float, style: str) -> Text:
+    if stage.started_s is None or now_s <= 0:
+        return Text("")
+    begin = int(BAR * stage.started_s / now_s)
+    end = int(BAR * (stage.ended_s if stage.ended_s is not None else now_s) / now_s)
+    begin = min(begin, BAR - 1)
+    return Text(" " * begin + "━" * max(1, end - begin), style)
+
+
+def lines(events: Iterable[Mapping[str, Any]], progress: TaskProgress) -> Iterable[str]:
+    """Yield one line of text for each event, for terminals that cannot be redrawn."""
+    for event in events:
+        yield progress.take(event)

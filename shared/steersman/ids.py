@@ -1,0 +1,20 @@
+"""Identifiers: UUIDv7 (RFC 9562), so that ids sort by time and history can be partitioned by id."""
+
+from datetime import datetime
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+DEFAULT_PROJECT_ID = UUID("00000000-0000-7000-8000-000000000001")
+DEFAULT_PROJECT = "default"
+
+
+def new_id() -> UUID:
+    """Return a new UUIDv7; ids made later sort later."""
+    return uuid7()
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """Return the smallest UUIDv7 that can be made at `moment` (an aware time): a bound for ranges of ids."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return UUID(int=milliseconds << 80)

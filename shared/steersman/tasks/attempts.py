@@ -1,0 +1,208 @@
+"""Running claimed attempts: choose an agent for each, call the agents concurrently, decide what follows."""
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from steersman.agents import selection
+from steersman.agents.job import Provenance, StageJob, StageResult
+from steersman.agents.registry import Registry
+from steersman.agents.selection import Candidate
+from steersman.errors import AgentError, InvalidResult, NoAgent, StageTimeout, SteersmanError
+from steersman.json import dumps
+from steersman.tasks.planner import BudgetSpent, DeadlinePassed, Decision, LeaseLost, Plan, describe
+from steersman.tasks.store import Outcome
+
+MAX_OUTPUT_BYTES = 256 * 1024
+MAX_PARALLEL_AGENTS = 16
+
+Answer = StageResult | SteersmanError
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A claimed attempt: its lease, its row as claimed, the plan of its task and the job for an agent."""
+
+    lease_id: UUID
+    row: Mapping[str, Any]
+    plan: Plan
+    job: StageJob
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], lease_id: UUID, plan: Plan) -> "Attempt":
+        """Build an attempt from a claimed row (sql/claim.sql says its columns)."""
+        earlier = row["earlier"] or {}
+        stage = plan.stage(row["stage"])
+        visible = plan.visible(stage.name, {name: entry["output"] for name, entry in earlier.items()})
+        job = StageJob(
+            task_id=row["task_id"],
+            project_id=row["project_id"],
+            stage=stage.name,
+            capability=stage.capability,
+            attempt=row["attempt"],
+            timeout_s=stage.timeout_s,
+            correlation_id=row["correlation_id"],
+            input=row["input"],
+            results=visible,
+            provenance=[_provenance(name, earlier[name]) for name in visible if name in earlier],
+        )
+        return cls(lease_id, row, plan, job)
+
+
+class Runner:
+    """Runs attempts with the agents of a registry."""
+
+    def __init__(self, registry: Registry, rng: random.Random) -> None:
+        self._registry = registry
+        self._rng = rng
+        self._pool = ThreadPoolExecutor(max_workers=MAX_PARALLEL_AGENTS, thread_name_prefix="agent")
+
+    def run(self, attempts: Sequence[Attempt]) -> list[Outcome]:
+        """Return one outcome for each attempt, in any order; nothing is raised for an agent's failure."""
+        outcomes: list[Outcome] = []
+        groups: dict[tuple[UUID, float], list[Attempt]] = defaultdict(list)
+        chosen: dict[UUID, Candidate] = {}
+        load: dict[UUID, int] = defaultdict(int)
+        for attempt in attempts:
+            decision = self._settled(attempt)
+            if decision is None and (candidate := self._choose(attempt, load)):
+                groups[candidate.id, attempt.job.timeout_s].append(attempt)
+                chosen[candidate.id] = candidate
+                load[candidate.id] += 1
+            else:
+                decision = decision or self._failed(attempt, _no_agent(attempt))
+                outcomes.append(_outcome(attempt, decision))
+        calls = [(chosen[key[0]], group, self._start(chosen[key[0]], group)) for key, group in groups.items()]
+        for candidate, group, call in calls:
+            answers = _await(call, group, candidate)
+            for attempt, answer in zip(group, answers, strict=True):
+                outcomes.append(self._after(attempt, candidate, answer))
+        return outcomes
+
+    def _settled(self, attempt: Attempt) -> Decision | None:
+        """Decide the attempts that need no agent, or must not get one."""
+        plan, job, row = attempt.plan, attempt.job, attempt.row
+        if row["deadline_passed"]:
+            return plan.fatal(describe(DeadlinePassed("the task's deadline has passed")))
+        budget = row["constraints"].get("budget_usd")
+        if budget is not None and row["cost_usd"] >= Decimal(budget) and row["cost_usd"] > 0:
+            return plan.fatal(describe(BudgetSpent(f"the task's budget of {budget} USD is spent")))
+        if row["lease_lost"] and job.attempt > plan.stage(job.stage).retry.max_attempts:
+            return self._failed(attempt, LeaseLost("the worker of the last attempt fell silent"))
+        if not plan.wanted(job.stage, job.input, job.results):
+            return plan.skipped(job.stage)
+        schema = plan.schema(job.stage, "input_schema")
+        if schema and (faults := schema.faults({"input": job.input, "results": job.results}, "job")):
+            error = InvalidResult("what the stage was given does not match its input_schema", faults=faults)
+            error.retryable = False
+            return self._failed(attempt, error)
+        return None
+
+    def _choose(self, attempt: Attempt, load: Mapping[UUID, int]) -> Candidate | None:
+        last_error = attempt.row["last_error"] or {}
+        return selection.choose(
+            self._registry.candidates(),
+            capability=attempt.job.capability,
+            project_id=attempt.job.project_id,
+            load=load,
+            avoid=last_error.get("agent"),
+        )
+
+    def _start(self, candidate: Candidate, group: Sequence[Attempt]) -> "Future[list[Answer]]":
+        def call() -> list[Answer]:
+            return list(self._registry.agent(candidate).run([attempt.job for attempt in group]))
+
+        return self._pool.submit(call)
+
+    def _after(self, attempt: Attempt, candidate: Candidate, answer: Answer) -> Outcome:
+        if isinstance(answer, StageResult):
+            answer = _checked(attempt, answer)
+        if isinstance(answer, StageResult):
+            decision = attempt.plan.completed(attempt.job.stage, answer.output)
+            return _outcome(attempt, decision, candidate, answer)
+        return _outcome(attempt, self._failed(attempt, answer, candidate), candidate)
+
+    def _failed(
+        self, attempt: Attempt, error: SteersmanError, candidate: Candidate | None = None
+    ) -> Decision:
+        decision = attempt.plan.failed(attempt.job.stage, attempt.job.attempt, error, self._rng)
+        if candidate and decision.error:
+            decision.error["agent"] = candidate.name  # type: ignore[index]
+        return decision
+
+
+def _await(call: "Future[list[Answer]]", group: Sequence[Attempt], candidate: Candidate) -> list[Answer]:
+    """Return an agent's answers, one for each attempt; what goes wrong becomes the answer of all."""
+    timeout_s = group[0].job.timeout_s
+    try:
+        answers = call.result(timeout=timeout_s)
+    except FutureTimeout:
+        call.cancel()
+        return [StageTimeout(f"agent '{candidate.name}' took longer than {timeout_s:g} s")] * len(group)
+    except SteersmanError as exc:
+        return [exc] * len(group)
+    except Exception as exc:  # noqa: BLE001 - an agent is foreign code: whatever it raises is its failure
+        error = AgentError(f"agent '{candidate.name}' failed with {type(exc).__name__}")
+        error.__cause__ = exc
+        return [error] * len(group)
+    if len(answers) != len(group):
+        wrong = InvalidResult(f"agent '{candidate.name}' gave {len(answers)} results for {len(group)} jobs")
+        return [wrong] * len(group)
+    return answers
+
+
+def _checked(attempt: Attempt, result: StageResult) -> Answer:
+    """Return the result, or what is wrong with it."""
+    try:
+        size = len(dumps(result.output))
+    except TypeError as exc:
+        return InvalidResult(f"the result has no JSON form: {exc}")
+    if size > MAX_OUTPUT_BYTES:
+        return InvalidResult(f"the result has {size} bytes; at most {MAX_OUTPUT_BYTES} are allowed")
+    schema = attempt.plan.schema(attempt.job.stage, "output_schema")
+    if schema and (faults := schema.faults(result.output, "output")):
+        return InvalidResult("the result does not match the stage's output_schema", faults=faults)
+    return result
+
+
+def _outcome(
+    attempt: Attempt,
+    decision: Decision,
+    candidate: Candidate | None = None,
+    result: StageResult | None = None,
+) -> Outcome:
+    return Outcome(
+        task_id=attempt.job.task_id,
+        stage=attempt.job.stage,
+        lease_id=attempt.lease_id,
+        decision=decision,
+        agent_id=candidate.id if candidate else None,
+        agent_name=candidate.name if candidate else None,
+        model=result.model if result else None,
+        cost_usd=(result.cost_usd if result else Decimal(0))
+        + (Decimal(str(candidate.price_per_call_usd)) if candidate else Decimal(0)),
+        tokens=result.tokens if result else 0,
+        quality=result.quality if result else None,
+    )
+
+
+def _no_agent(attempt: Attempt) -> NoAgent:
+    return NoAgent(f"no active agent has the capability '{attempt.job.capability}'")
+
+
+def _provenance(stage: str, entry: Mapping[str, Any]) -> Provenance:
+    return Provenance(
+        stage=stage,
+        status=entry["status"],
+        agent=entry["agent"],
+        model=entry["model"],
+        cost_usd=Decimal(entry["cost_usd"]),
+        tokens=entry["tokens"],
+        duration_ms=entry["duration_ms"] or 0,
+    )

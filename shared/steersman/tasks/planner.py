@@ -1,0 +1,173 @@
+"""What happens next, as pure functions on plain data: no clock, no store, no environment.
+
+The store carries these decisions out in set-based statements; the properties in tests/unit/tasks hold both
+to the same model.
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import jmespath
+
+from steersman.errors import AgentError, SteersmanError
+from steersman.tasks.schema import Schema
+from steersman.tasks.template import Retry, Stage, Template
+from steersman.tasks.words import OnError, StageStatus
+
+Result = Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class NewStage:
+    """A stage as a task begins."""
+
+    name: str
+    position: int
+    queue: str
+    capability: str
+    pending_needs: int
+    status: StageStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What becomes of one attempt.
+
+    `status` is the stage's new status; READY means that it is tried again after `retry_delay_s`.
+    `fails_task` ends the whole task with `error`. `releases` are the stages that now wait for one need less.
+    """
+
+    status: StageStatus
+    output: Result = None
+    error: Mapping[str, Any] | None = None
+    retry_delay_s: float | None = None
+    fails_task: bool = False
+    releases: tuple[str, ...] = ()
+    ends_sink: bool = False
+    gives_task_output: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A template made ready to run: published under `template_id`, its expressions and schemas compiled."""
+
+    template_id: UUID
+    version: int
+    template: Template
+    _schemas: dict[tuple[str, str], Schema] = field(default_factory=dict)
+
+    @cached_property
+    def new_stages(self) -> tuple[NewStage, ...]:
+        return tuple(
+            NewStage(
+                stage.name,
+                position,
+                stage.queue,
+                stage.capability,
+                len(stage.needs),
+                StageStatus.PENDING if stage.needs else StageStatus.READY,
+            )
+            for position, stage in enumerate(self.template.stages)
+        )
+
+    @cached_property
+    def input_schema(self) -> Schema | None:
+        """The compiled schema of a task's input, or None where the template has none."""
+        document = self.template.input_schema
+        return Schema(document) if document is not None else None
+
+    def stage(self, name: str) -> Stage:
+        return self.template.by_name[name]
+
+    def visible(self, name: str, results: Mapping[str, Result]) -> dict[str, Result]:
+        """Return the results that a stage sees: those of its ancestors, None where they gave none."""
+        return {ancestor: results.get(ancestor) for ancestor in sorted(self.template.ancestors[name])}
+
+    def wanted(self, name: str, task_input: Mapping[str, Any], results: Mapping[str, Result]) -> bool:
+        """Say whether the stage's `when` lets it run; a falsy value (false, null, empty) does not."""
+        when = self.stage(name).when
+        return when is None or bool(jmespath.search(when, {"input": task_input, "results": results}))
+
+    def schema(self, name: str, kind: str) -> Schema | None:
+        """Return the compiled `input_schema` or `output_schema` of a stage, or None where it has none."""
+        document = getattr(self.stage(name), kind)
+        if document is None:
+            return None
+        return self._schemas.setdefault((name, kind), Schema(document))
+
+    def completed(self, name: str, output: Mapping[str, Any]) -> Decision:
+        return self._ended(name, StageStatus.COMPLETED, output=output)
+
+    def skipped(self, name: str, error: Mapping[str, Any] | None = None) -> Decision:
+        return self._ended(name, StageStatus.SKIPPED, error=error)
+
+    def failed(self, name: str, attempt: int, error: SteersmanError, rng: random.Random) -> Decision:
+        """Decide what follows a failed attempt: a retry, or what the stage's `on_error` says."""
+        stage = self.stage(name)
+        reason = describe(error)
+        if error.retryable and attempt < stage.retry.max_attempts:
+            delay = retry_delay_s(stage.retry, attempt, rng)
+            return Decision(status=StageStatus.READY, error=reason, retry_delay_s=delay)
+        if stage.on_error is OnError.SKIP:
+            return self.skipped(name, reason)
+        if stage.on_error is OnError.FALLBACK:
+            return self._ended(name, StageStatus.COMPLETED, output=stage.fallback, error=reason)
+        return self.fatal(reason)
+
+    def fatal(self, reason: Mapping[str, Any]) -> Decision:
+        """End the stage and its task, whatever the template says: the deadline or the budget is gone."""
+        return Decision(status=StageStatus.FAILED, error=reason, fails_task=True)
+
+    def _ended(
+        self, name: str, status: StageStatus, *, output: Result = None, error: Mapping[str, Any] | None = None
+    ) -> Decision:
+        dependants = self.template.dependants[name]
+        return Decision(
+            status=status,
+            output=output,
+            error=error,
+            releases=dependants,
+            ends_sink=not dependants,
+            gives_task_output=name == self.template.output_stage,
+        )
+
+
+def retry_delay_s(retry: Retry, attempt: int, rng: random.Random) -> float:
+    """Return the delay after failed attempt number `attempt` (from 1): full jitter under an exponential bound.
+
+    Source: "Exponential Backoff And Jitter", AWS Architecture Blog, the variant called full jitter.
+    """
+    bound = min(retry.max_backoff_s, retry.backoff_s * retry.factor ** (attempt - 1))
+    return rng.uniform(0, bound)
+
+
+def describe(error: SteersmanError) -> dict[str, Any]:
+    """Return an error as it is stored with a stage and shown: code, message, faults; never a payload."""
+    described: dict[str, Any] = {"code": error.code, "message": error.message, "retryable": error.retryable}
+    if error.faults:
+        described["faults"] = [{"field": fault.field, "reason": fault.reason} for fault in error.faults]
+    return described
+
+
+class DeadlinePassed(AgentError):
+    """The task's deadline came before its end."""
+
+    code = "deadline_passed"
+    retryable = False
+
+
+class BudgetSpent(AgentError):
+    """The task's budget is spent before its end."""
+
+    code = "budget_spent"
+    retryable = False
+
+
+class LeaseLost(AgentError):
+    """The worker that ran an attempt crashed or fell silent."""
+
+    code = "lease_lost"

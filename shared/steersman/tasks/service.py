@@ -1,0 +1,116 @@
+"""What people ask of tasks: read, list, follow, cancel."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic, sleep
+from typing import Any
+from uuid import UUID
+
+from steersman.db.connection import Database
+from steersman.errors import Conflict, NotFound, Unavailable
+from steersman.events import cloudevent
+from steersman.http import cursors
+from steersman.json import dumps, loads
+from steersman.tasks import store
+from steersman.tasks.live import EventPage, LiveTasks
+from steersman.tasks.plans import Plans
+from steersman.tasks.words import TaskStatus
+
+MAX_WAIT_S = 25.0  # an HTTP API ends a request at 30 s
+POLL_S = 0.5  # only while Redis is away
+
+
+class Tasks:
+    """Reads and changes of tasks for the API."""
+
+    def __init__(
+        self, *, database: Database, live: LiveTasks, plans: Plans, pause: Callable[[float], None] = sleep
+    ):
+        self._database = database
+        self._live = live
+        self._plans = plans
+        self._pause = pause
+
+    def get(self, task_id: UUID) -> dict[str, Any]:
+        """Return a task with its stages, from the live view where it is fresh; raise NotFound."""
+        version: int | None = None
+        try:
+            view, version = self._live.view(task_id)
+            if view is not None:
+                return view
+        except Unavailable:
+            version = None
+        row = self._found(task_id)
+        body = dumps(self._shown(row))
+        if version is not None:
+            with suppress(Unavailable):
+                self._live.keep_view(task_id, body, version, ended=TaskStatus(row["status"]).final)
+        shown: dict[str, Any] = loads(body)
+        return shown
+
+    def page(
+        self, project_id: UUID, *, filters: dict[str, Any], cursor: str | None, limit: int
+    ) -> dict[str, Any]:
+        """Return {"tasks", "next_cursor"}, newest first. `filters` as in `store.page`."""
+        before = cursors.decode_id("tasks", cursor)
+        rows = store.page(
+            self._database,
+            project_id,
+            filters=filters,
+            before=before,
+            limit=limit + 1,
+        )
+        more = len(rows) > limit
+        rows = rows[:limit]
+        return {"tasks": rows, "next_cursor": cursors.encode("tasks", str(rows[-1]["id"])) if more else None}
+
+    def cancel(self, task_id: UUID, *, by: str, reason: str | None) -> dict[str, Any]:
+        """Cancel an open task; harmless to repeat. Raise NotFound, or Conflict when it has ended otherwise."""
+        error = {"code": "cancelled", "message": reason or "cancelled on request", "by": by}
+        facts = store.stop(self._database, [task_id], status=TaskStatus.CANCELLED, errors=[error])
+        if facts:
+            with suppress(Unavailable):  # readers rebuild what Redis lacks
+                self._live.publish(facts)
+        row = self._found(task_id)
+        if row["status"] != TaskStatus.CANCELLED:
+            raise Conflict(f"the task is {row['status']} already; only an open task can be cancelled")
+        return self._shown(row)
+
+    def events(self, task_id: UUID, *, after: str | None, wait_s: float) -> EventPage:
+        """Return the events after a cursor, waiting up to `wait_s` for one; raise NotFound or InvalidInput."""
+        try:
+            page = self._live.read(task_id, after, wait_s=0)
+            if page is None:
+                self._found(task_id)
+                self._live.begin_rebuild(task_id)
+                self._live.rebuild(task_id, store.facts(self._database, task_id))
+            elif page.events or page.ended or wait_s == 0:
+                return page
+            return self._live.read(task_id, after, wait_s=wait_s) or EventPage([], after or "", ended=False)
+        except Unavailable:
+            return self._events_without_cache(task_id, after, wait_s)
+
+    def _events_without_cache(self, task_id: UUID, after: str | None, wait_s: float) -> EventPage:
+        """Poll the log itself. All of it comes again when it grew or ended: `id` tells what is new."""
+        self._found(task_id)
+        until = monotonic() + wait_s
+        known = int(after[3:]) if after and after.startswith("pg.") and after[3:].isdigit() else 0
+        while True:
+            facts = store.facts(self._database, task_id)
+            events = [cloudevent.of_fact(fact) for fact in facts]
+            ended = any(cloudevent.ends_task(event["type"]) for event in events)
+            if len(facts) != known or ended or monotonic() >= until:
+                return EventPage(events if len(facts) != known else [], f"pg.{len(facts)}", ended)
+            self._pause(POLL_S)
+
+    def _found(self, task_id: UUID) -> dict[str, Any]:
+        row = store.task(self._database, task_id)
+        if row is None:
+            raise NotFound(f"there is no task {task_id}")
+        return row
+
+    def _shown(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Add to each stage what it needs, from its template."""
+        plan = self._plans.of([row["template_id"]])[row["template_id"]]
+        stages = [{**stage, "needs": list(plan.stage(stage["name"]).needs)} for stage in row["stages"]]
+        return {**{name: value for name, value in row.items() if name != "template_id"}, "stages": stages}

@@ -1,0 +1,39 @@
+-- End tasks from outside: cancelled by a person, or failed because a deadline passed. Stages first, then tasks.
+WITH named AS (
+  SELECT * FROM unnest(%(task_ids)s::uuid[], %(errors)s::jsonb[]) AS n (task_id, error)
+), open AS (
+  SELECT s.task_id, s.name
+  FROM task_stages s JOIN named n ON n.task_id = s.task_id
+  WHERE s.status IN ('pending', 'ready', 'running', 'awaiting')
+  ORDER BY s.task_id, s.name
+  FOR UPDATE OF s
+), ending AS (
+  SELECT t.id, n.error
+  FROM task_histories t JOIN named n ON n.task_id = t.id
+  WHERE t.status IN ('pending', 'running', 'awaiting', 'retrying')
+    AND (SELECT count(*) FROM open) >= 0  -- the stages' locks come first
+  ORDER BY t.id
+  FOR UPDATE OF t
+), cancelled AS (
+  UPDATE task_stages s
+  SET status = 'cancelled', finished_at = clock_timestamp(), lease_id = NULL, lease_expires_at = NULL
+  FROM open o JOIN ending e ON e.id = o.task_id
+  WHERE s.task_id = o.task_id AND s.name = o.name AND s.status IN ('pending', 'ready', 'running', 'awaiting')
+  RETURNING s.task_id, s.name, s.project_id, s.attempt
+), ended AS (
+  UPDATE task_histories t
+  SET status = %(status)s, error = e.error, finished_at = clock_timestamp()
+  FROM ending e
+  WHERE t.id = e.id AND t.status IN ('pending', 'running', 'awaiting', 'retrying')
+  RETURNING t.id, t.project_id, t.error
+)
+INSERT INTO task_stage_logs (task_id, project_id, stage, event, attempt, detail, created_at)
+SELECT task_id, project_id, stage, event, attempt, detail, clock_timestamp()
+FROM (
+  SELECT 1 AS rank, task_id, project_id, name AS stage, 'stage.cancelled' AS event, attempt, '{}'::jsonb AS detail
+  FROM cancelled
+  UNION ALL
+  SELECT 2, id, project_id, NULL, 'task.' || %(status)s, NULL, jsonb_strip_nulls(jsonb_build_object('error', error)) FROM ended
+) AS facts
+ORDER BY rank, task_id, stage
+RETURNING id, task_id, project_id, stage, event, attempt, detail, created_at

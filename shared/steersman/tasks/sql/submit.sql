@@ -1,0 +1,36 @@
+-- Accept tasks: rows of tasks, stages, log and the answer kept for the Idempotency-Key, all or nothing.
+WITH tasks AS (
+  INSERT INTO task_histories (id, project_id, template_id, template_name, template_version, priority, input,
+    requirements, constraints, labels, business_value_usd, business_value_kind, requested_by, requested_through,
+    correlation_id, open_sinks, deadline_at, created_at, updated_at)
+  SELECT t.*, %(created_at)s, %(created_at)s
+  FROM unnest(%(ids)s::uuid[], %(project_ids)s::uuid[], %(template_ids)s::uuid[], %(template_names)s::text[],
+    %(template_versions)s::int[], %(priorities)s::text[], %(inputs)s::jsonb[], %(requirements)s::jsonb[],
+    %(constraints)s::jsonb[], %(labels)s::jsonb[], %(values_usd)s::numeric[], %(value_kinds)s::text[],
+    %(requested_by)s::text[], %(requested_through)s::text[], %(correlation_ids)s::text[], %(open_sinks)s::int[],
+    %(deadlines)s::timestamptz[]) AS t
+), stages AS (
+  INSERT INTO task_stages (task_id, project_id, name, position, queue, capability, pending_needs, status, ready_at)
+  SELECT s.*, CASE WHEN s.status = 'ready' THEN %(created_at)s::timestamptz END
+  FROM unnest(%(stage_task_ids)s::uuid[], %(stage_project_ids)s::uuid[], %(stage_names)s::text[],
+    %(stage_positions)s::int[], %(stage_queues)s::text[], %(stage_capabilities)s::text[],
+    %(stage_pending_needs)s::int[], %(stage_statuses)s::text[])
+    AS s (task_id, project_id, name, position, queue, capability, pending_needs, status)
+), kept AS (
+  INSERT INTO idempotency_keys (project_id, route, key, request_hash, response)
+  SELECT %(key_project_id)s::uuid, %(key_route)s::text, %(key)s::text, %(key_hash)s::text, %(key_response)s::jsonb
+  WHERE %(key)s::text IS NOT NULL
+)
+INSERT INTO task_stage_logs (task_id, project_id, stage, event, attempt, created_at)
+SELECT task_id, project_id, stage, event, attempt, %(created_at)s
+FROM (
+  SELECT 1 AS rank, id AS task_id, project_id, NULL AS stage, 'task.submitted' AS event, NULL::int AS attempt
+  FROM unnest(%(ids)s::uuid[], %(project_ids)s::uuid[]) AS t (id, project_id)
+  UNION ALL
+  SELECT 2, task_id, project_id, name, 'stage.ready', 1
+  FROM unnest(%(stage_task_ids)s::uuid[], %(stage_project_ids)s::uuid[], %(stage_names)s::text[],
+              %(stage_statuses)s::text[]) AS s (task_id, project_id, name, status)
+  WHERE status = 'ready'
+) AS facts
+ORDER BY rank, task_id, stage
+RETURNING id, task_id, project_id, stage, event, attempt, detail, created_at

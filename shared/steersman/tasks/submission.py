@@ -1,0 +1,226 @@
+"""Accepting tasks: everything that can be wrong is found before anything is stored."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from steersman.agents import store as agent_store
+from steersman.aws.queues import Delivery, Job, StageQueues
+from steersman.db.connection import Database
+from steersman.errors import Conflict, Fault, InvalidInput, TooLarge, Unavailable
+from steersman.http import idempotency
+from steersman.ids import new_id
+from steersman.json import dumps, loads
+from steersman.projects.service import Projects
+from steersman.tasks import store, template_store
+from steersman.tasks.engine import Warn
+from steersman.tasks.live import LiveTasks
+from steersman.tasks.open_work import OpenWork
+from steersman.tasks.planner import Plan
+from steersman.tasks.plans import Plans
+from steersman.tasks.store import Fact, KeptAnswer, NewTask
+from steersman.tasks.template import parse_template
+from steersman.tasks.views import TaskSubmission
+from steersman.tasks.words import Lane, StageStatus, TaskStatus, lane_for
+
+MAX_INPUT_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Who asks, through what, and under which Idempotency-Key of which route."""
+
+    requested_by: str
+    requested_through: str
+    correlation_id: str
+    route: str
+    idempotency_key: str | None = None
+
+
+class Submissions:
+    """Accepts tasks and sends their first stages on their way."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        queues: StageQueues,
+        live: LiveTasks,
+        plans: Plans,
+        projects: Projects,
+        open_work: OpenWork,
+        lanes: tuple[Lane, ...],
+        warn: Warn,
+    ) -> None:
+        self._database = database
+        self._queues = queues
+        self._live = live
+        self._plans = plans
+        self._projects = projects
+        self._open_work = open_work
+        self._lanes = lanes
+        self._warn = warn
+
+    def accept(
+        self, submissions: Sequence[TaskSubmission], request: Request, *, single: bool
+    ) -> dict[str, Any]:
+        """Accept all or none and return {"tasks": […]} in their order; `single` shortens the fields of faults.
+
+        Raises InvalidInput or TooLarge with every fault found, KeyReused, or Unavailable (then nothing was accepted).
+        """
+        keep = self._asked(submissions, request)
+        if keep and (known := idempotency.replay(self._database, keep)) is not None:
+            return known
+        now = datetime.now(UTC)
+        tasks = self._checked(submissions, request, now, single)
+        response = {
+            "tasks": [_accepted(task, sub.project, now) for task, sub in zip(tasks, submissions, strict=True)]
+        }
+        if keep:
+            keep = KeptAnswer(**{**vars(keep), "response": loads(dumps(response))})
+        self._count()
+        try:
+            facts = store.submit(self._database, tasks, at=now, keep=keep)
+        except Conflict as exc:
+            if keep is None:
+                raise
+            return idempotency.replay_after(exc, self._database, keep)
+        self._begin(tasks, facts)
+        return response
+
+    def _asked(self, submissions: Sequence[TaskSubmission], request: Request) -> KeptAnswer | None:
+        if request.idempotency_key is None:
+            return None
+        return KeptAnswer(
+            project_id=self._projects.id(submissions[0].project),
+            route=request.route,
+            key=request.idempotency_key,
+            request_hash=idempotency.fingerprint([sub.model_dump(mode="json") for sub in submissions]),
+            response={},
+        )
+
+    def _checked(
+        self, submissions: Sequence[TaskSubmission], request: Request, now: datetime, single: bool
+    ) -> list[NewTask]:
+        plans = self._find_plans(submissions)
+        capabilities = self._find_capabilities(submissions)
+        tasks, faults, too_large = [], [], False
+        for number, sub in enumerate(submissions):
+            at = "" if single else f"tasks.{number}."
+            plan = plans.get((sub.project, sub.template, sub.template_version))
+            if plan is None:
+                faults.append(_unknown_template(sub, at))
+                continue
+            found = _input_faults(plan, sub, at)
+            if not found and len(dumps(sub.input)) > MAX_INPUT_BYTES:
+                found = [Fault(f"{at}input", f"is larger than {MAX_INPUT_BYTES // 1024} KiB")]
+                too_large = True
+            for index, capability in enumerate(sub.requirements):
+                if capability not in capabilities[sub.project]:
+                    reason = f"no agent has the capability '{capability}'"
+                    found.append(Fault(f"{at}requirements.{index}", reason))
+            faults.extend(found)
+            if not found:
+                tasks.append(_new_task(plan, sub, self._projects.id(sub.project), request, now))
+        if faults:
+            kind = TooLarge if too_large else InvalidInput
+            raise kind(
+                "the task cannot be accepted" if single else "no task was accepted",
+                faults=tuple(faults[:100]),
+            )
+        return tasks
+
+    def _find_plans(
+        self, submissions: Sequence[TaskSubmission]
+    ) -> Mapping[tuple[str, str, int | None], Plan]:
+        """Return the plan of each (project, template, version) asked for, one round trip for each project."""
+        asked: dict[str, set[tuple[str, int | None]]] = {}
+        for sub in submissions:
+            asked.setdefault(sub.project, set()).add((sub.template, sub.template_version))
+        found: dict[tuple[str, str, int | None], Plan] = {}
+        for project, wanted in asked.items():
+            for row in template_store.resolve(
+                self._database, self._projects.id(project), sorted(wanted, key=str)
+            ):
+                known = self._plans.known(row["id"])
+                plan = known or self._plans.keep(Plan(row["id"], row["version"], parse_template(row["spec"])))
+                found[project, row["name"], row["asked_version"]] = plan
+        return found
+
+    def _find_capabilities(self, submissions: Sequence[TaskSubmission]) -> Mapping[str, frozenset[str]]:
+        projects = {sub.project for sub in submissions if sub.requirements}
+        return {p: agent_store.known_capabilities(self._database, self._projects.id(p)) for p in projects}
+
+    def _begin(self, tasks: Sequence[NewTask], facts: Sequence[Fact]) -> None:
+        """The tasks are accepted: what fails from here on is made up for by the sweep."""
+        try:
+            self._queues.send(
+                [
+                    Delivery(stage.queue, lane_for(task.priority, self._lanes), Job(task.id, stage.name, 1))
+                    for task in tasks
+                    for stage in task.plan.new_stages
+                    if stage.status is StageStatus.READY
+                ]
+            )
+        except Unavailable as exc:
+            self._warn(
+                "queues did not take the first jobs; the sweep will send them", {"reason": exc.message}
+            )
+        try:
+            self._live.publish(facts)
+        except Unavailable as exc:
+            self._warn("events were not published", {"reason": exc.message})
+        self._count()
+
+    def _count(self) -> None:
+        try:
+            self._open_work.submitted()
+        except Unavailable as exc:
+            self._warn("the flag of open work was not set", {"reason": exc.message})
+
+
+def _unknown_template(sub: TaskSubmission, at: str) -> Fault:
+    if sub.template_version is None:
+        return Fault(f"{at}template", f"there is no template '{sub.template}'; GET /v1/templates lists them")
+    return Fault(f"{at}template_version", f"there is no version {sub.template_version} of '{sub.template}'")
+
+
+def _input_faults(plan: Plan, sub: TaskSubmission, at: str) -> list[Fault]:
+    schema = plan.input_schema
+    return list(schema.faults(sub.input, f"{at}input")) if schema else []
+
+
+def _new_task(plan: Plan, sub: TaskSubmission, project_id: UUID, request: Request, now: datetime) -> NewTask:
+    value = sub.business_value
+    deadline_s = sub.constraints.deadline_s or plan.template.deadline_s
+    return NewTask(
+        id=new_id(),
+        project_id=project_id,
+        plan=plan,
+        priority=sub.priority,
+        input=sub.input,
+        requirements=list(sub.requirements),
+        constraints=sub.constraints.model_dump(mode="json", exclude_none=True),
+        labels=dict(sub.labels),
+        business_value_usd=value.usd if value else None,
+        business_value_kind=value.kind if value else None,
+        requested_by=request.requested_by,
+        requested_through=request.requested_through,
+        correlation_id=request.correlation_id,
+        deadline_at=now + timedelta(seconds=deadline_s),
+    )
+
+
+def _accepted(task: NewTask, project: str, now: datetime) -> dict[str, Any]:
+    return {
+        "id": str(task.id),
+        "status": TaskStatus.PENDING,
+        "project": project,
+        "template": task.plan.template.name,
+        "template_version": task.plan.version,
+        "correlation_id": task.correlation_id,
+        "created_at": now,
+        "deadline_at": task.deadline_at,
+    }

@@ -1,0 +1,66 @@
+"""The sweep: what was stranded by a crash is sent again, and tasks past their deadline end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from steersman.aws.queues import StageQueues
+from steersman.db.connection import Database
+from steersman.errors import Unavailable
+from steersman.tasks import store
+from steersman.tasks.engine import Warn, resend
+from steersman.tasks.live import LiveTasks
+from steersman.tasks.open_work import OpenWork
+from steersman.tasks.planner import DeadlinePassed, describe
+from steersman.tasks.words import Lane, TaskStatus
+
+STRANDED_AFTER_S = 60.0  # a message takes seconds: one that takes a minute may be lost
+LIMIT = 1000
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep did: `asleep` when the flag said that nothing is open and Postgres was left alone."""
+
+    asleep: bool
+    sent: int = 0
+    expired: int = 0
+
+
+def sweep(
+    *,
+    database: Database,
+    queues: StageQueues,
+    live: LiveTasks,
+    open_work: OpenWork,
+    lanes: tuple[Lane, ...],
+    warn: Warn,
+) -> Swept:
+    """Do one sweep; harmless to repeat, and to run twice at once. Raise Unavailable when it could not be done."""
+    count = 0
+    try:
+        possible, count = open_work.possible()
+        if not possible:
+            return Swept(asleep=True)
+    except Unavailable as exc:
+        warn("the flag of open work cannot be read", {"reason": exc.message})
+    rows = store.stranded(database, older_than_s=STRANDED_AFTER_S, limit=LIMIT)
+    expired = sorted({row["task_id"] for row in rows if row["deadline_passed"]})
+    if expired:
+        error = describe(DeadlinePassed("the task's deadline has passed"))
+        facts = store.stop(database, expired, status=TaskStatus.FAILED, errors=[error] * len(expired))
+        _quietly(lambda: live.publish(facts), warn)
+    lost = [row for row in rows if not row["deadline_passed"]]
+    resend(queues, lost, lanes)
+    if lost:
+        _quietly(lambda: live.forget(sorted({row["task_id"] for row in lost})), warn)
+    if not rows and not store.any_open(database):
+        _quietly(lambda: open_work.quiet(count), warn)
+    return Swept(asleep=False, sent=len(lost), expired=len(expired))
+
+
+def _quietly(action: Callable[[], None], warn: Warn) -> None:
+    """Renew what Redis holds; it may be away, for readers rebuild what it lacks."""
+    try:
+        action()
+    except Unavailable as exc:
+        warn("the cache was not renewed", {"reason": exc.message})

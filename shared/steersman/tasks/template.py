@@ -1,0 +1,248 @@
+"""Templates: named, versioned, immutable DAGs of stages, as data, and everything that can be wrong with one."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from steersman.errors import Fault, InvalidInput
+from steersman.tasks.schema import Schema
+from steersman.tasks.words import OnError, Orchestrator, Queue
+
+MAX_STAGES = 100
+MAX_STAGE_TIMEOUT_S = 100.0  # a stage function lives 120 s: an attempt must end before it
+
+StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Capability = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$", max_length=100)
+]
+JsonObject = dict[str, Any]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Retry(Part):
+    """When and how often a failed attempt is tried again: exponential backoff with full jitter, up to a ceiling."""
+
+    max_attempts: int = Field(default=3, ge=1, le=20)
+    backoff_s: float = Field(default=1.0, gt=0, le=900, description="Upper bound of the first delay")
+    factor: float = Field(default=2.0, ge=1, le=10)
+    max_backoff_s: float = Field(default=60.0, gt=0, le=900, description="Ceiling of every delay")
+
+
+class Stage(Part):
+    """One node: runs on `queue`, asks for `capability`, starts when all of `needs` have ended."""
+
+    name: StageName
+    queue: Queue
+    capability: Capability
+    needs: tuple[StageName, ...] = ()
+    timeout_s: float = Field(default=30.0, ge=0.1, le=MAX_STAGE_TIMEOUT_S)
+    retry: Retry = Retry()
+    when: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="JMESPath over {input, results}; a falsy value skips the stage",
+    )
+    on_error: OnError = OnError.FAIL
+    fallback: JsonObject | None = Field(default=None, description="The output used by on_error: fallback")
+    input_schema: JsonObject | None = Field(default=None, description="JSON Schema of {input, results}")
+    output_schema: JsonObject | None = Field(default=None, description="JSON Schema of the stage's output")
+
+
+class Template(Part):
+    """A DAG of stages. Build one with `parse_template`, which also checks what single fields cannot say."""
+
+    name: TemplateName
+    description: str = Field(default="", max_length=2000)
+    orchestrator: Literal[Orchestrator.QUEUE] = Orchestrator.QUEUE
+    deadline_s: float = Field(default=300.0, ge=1, le=31_536_000)
+    output: StageName | None = Field(default=None, description="The stage whose output is the task's")
+    input_schema: JsonObject | None = Field(default=None, description="JSON Schema of the task's input")
+    stages: tuple[Stage, ...] = Field(min_length=1, max_length=MAX_STAGES)
+
+    @cached_property
+    def by_name(self) -> dict[str, Stage]:
+        return {stage.name: stage for stage in self.stages}
+
+    @cached_property
+    def dependants(self) -> dict[str, tuple[str, ...]]:
+        """Stage name -> the stages that need it."""
+        return {
+            stage.name: tuple(other.name for other in self.stages if stage.name in other.needs)
+            for stage in self.stages
+        }
+
+    @cached_property
+    def sinks(self) -> tuple[str, ...]:
+        """The stages that nothing needs: when they have all ended, every stage has."""
+        return tuple(name for name, dependants in self.dependants.items() if not dependants)
+
+    @cached_property
+    def ancestors(self) -> dict[str, frozenset[str]]:
+        """Stage name -> every stage that has ended before it starts."""
+        found: dict[str, frozenset[str]] = {}
+        for stage in _in_order(self.stages):
+            found[stage.name] = frozenset(stage.needs).union(*(found[need] for need in stage.needs))
+        return found
+
+    @property
+    def output_stage(self) -> str:
+        return self.output or self.sinks[0]
+
+
+def parse_template(document: Mapping[str, Any]) -> Template:
+    """Return the template in `document`; raise InvalidInput with every fault found, each with its place."""
+    try:
+        template = Template.model_validate(document)
+    except ValidationError as exc:
+        faults = tuple(Fault(_path(error["loc"]), error["msg"]) for error in exc.errors())
+        raise InvalidInput("the template is not valid", faults=faults) from None
+    faults = (*_graph_faults(template), *_schema_faults(template))
+    if not faults:
+        faults = (*_output_faults(template), *_expression_faults(template))
+    if faults:
+        raise InvalidInput("the template is not valid", faults=faults)
+    return template
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location))
+
+
+def _graph_faults(template: Template) -> list[Fault]:
+    faults = []
+    seen: dict[str, int] = {}
+    for position, stage in enumerate(template.stages):
+        if stage.name in seen:
+            faults.append(
+                Fault(
+                    f"stages.{position}.name",
+                    f"'{stage.name}' is already the name of stages.{seen[stage.name]}",
+                )
+            )
+        seen.setdefault(stage.name, position)
+    for position, stage in enumerate(template.stages):
+        for index, need in enumerate(stage.needs):
+            place = f"stages.{position}.needs.{index}"
+            if need == stage.name:
+                faults.append(Fault(place, f"'{need}' needs itself"))
+            elif need not in seen:
+                faults.append(Fault(place, f"there is no stage '{need}'"))
+            elif need in stage.needs[:index]:
+                faults.append(Fault(place, f"'{need}' is named twice"))
+        if stage.on_error is OnError.FALLBACK and stage.fallback is None:
+            faults.append(
+                Fault(f"stages.{position}.fallback", "on_error is 'fallback', which needs a fallback output")
+            )
+        if stage.on_error is not OnError.FALLBACK and stage.fallback is not None:
+            faults.append(Fault(f"stages.{position}.fallback", f"never used: on_error is '{stage.on_error}'"))
+    return faults or _cycle_faults(template)
+
+
+def _cycle_faults(template: Template) -> list[Fault]:
+    startable = {stage.name for stage in _in_order(template.stages)}
+    stuck = {stage.name: stage for stage in template.stages if stage.name not in startable}
+    in_cycles: set[str] = set()
+    faults = []
+    for name in stuck:
+        cycle = _cycle_through(name, stuck)
+        if cycle and not in_cycles & set(cycle):
+            in_cycles |= set(cycle)
+            place = f"stages.{template.stages.index(stuck[name])}.needs"
+            faults.append(Fault(place, f"the stages wait for each other: {' -> '.join([*cycle, cycle[0]])}"))
+    for position, stage in enumerate(template.stages):
+        if stage.name in stuck and not _cycle_through(stage.name, stuck):
+            faults.append(Fault(f"stages.{position}", f"'{stage.name}' is unreachable: it waits for a cycle"))
+    return faults
+
+
+def _cycle_through(start: str, stages: Mapping[str, Stage]) -> list[str]:
+    """Return the names on one cycle through `start`, in the order of `needs`, or nothing."""
+    came_from: dict[str, str] = {}
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        for need in stages[name].needs:
+            if need == start:
+                path = [name]
+                while path[-1] != start:
+                    path.append(came_from[path[-1]])
+                return path[::-1]
+            if need in stages and need not in came_from:
+                came_from[need] = name
+                waiting.append(need)
+    return []
+
+
+def _in_order(stages: tuple[Stage, ...]) -> list[Stage]:
+    """Return the stages that can start, each after its needs (Kahn's algorithm; what is on a cycle stays out)."""
+    ordered: list[Stage] = []
+    done: set[str] = set()
+    left = list(stages)
+    while ready := [stage for stage in left if done.issuperset(stage.needs)]:
+        ordered.extend(ready)
+        done.update(stage.name for stage in ready)
+        left = [stage for stage in left if stage.name not in done]
+    return ordered
+
+
+def _schema_faults(template: Template) -> list[Fault]:
+    schemas: list[tuple[str, JsonObject | None]] = [("input_schema", template.input_schema)]
+    for position, stage in enumerate(template.stages):
+        schemas.append((f"stages.{position}.input_schema", stage.input_schema))
+        schemas.append((f"stages.{position}.output_schema", stage.output_schema))
+    faults = []
+    for place, document in schemas:
+        try:
+            if document is not None:
+                Schema(document)
+        except ValueError as exc:
+            faults.append(Fault(place, f"not a JSON Schema 2020-12: {exc}"))
+    for position, stage in enumerate(template.stages):
+        if stage.fallback is not None and stage.output_schema is not None and not faults:
+            faults.extend(Schema(stage.output_schema).faults(stage.fallback, f"stages.{position}.fallback"))
+    return faults
+
+
+def _output_faults(template: Template) -> list[Fault]:
+    if template.output is not None and template.output not in template.by_name:
+        return [Fault("output", f"there is no stage '{template.output}'")]
+    if template.output is None and len(template.sinks) > 1:
+        return [
+            Fault("output", f"say which stage gives the output: {', '.join(template.sinks)} all end the DAG")
+        ]
+    return []
+
+
+def _expression_faults(template: Template) -> list[Fault]:
+    faults = []
+    for position, stage in enumerate(template.stages):
+        if stage.when is None:
+            continue
+        place = f"stages.{position}.when"
+        try:
+            parsed = jmespath.compile(stage.when).parsed
+        except JMESPathError as exc:
+            faults.append(Fault(place, f"not a JMESPath expression: {exc}".replace("\n", " ")))
+            continue
+        for name in sorted(_results_read(parsed) - template.ancestors[stage.name]):
+            known = "does not end before this stage" if name in template.by_name else "does not exist"
+            faults.append(Fault(place, f"reads results.{name}, but stage '{name}' {known}"))
+    return faults
+
+
+def _results_read(node: Mapping[str, Any]) -> set[str]:
+    """Return the stage names X that an expression reads as `results.X`."""
+    children = node.get("children", [])
+    if node.get("type") == "subexpression" and len(children) > 1:
+        first, second = children[0], children[1]
+        if first.get("type") == second.get("type") == "field" and first.get("value") == "results":
+            return {second["value"]}
+    return set().union(*(_results_read(child) for child in children if isinstance(child, Mapping)))

@@ -1,0 +1,88 @@
+"""The SQL of templates: versions are added, never changed."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from steersman.db.connection import Database
+from steersman.tasks.template import Template
+
+
+def publish(
+    database: Database, project_id: UUID, template_id: UUID, template: Template, *, created_by: str
+) -> dict[str, Any]:
+    """Store a template as the next version of its name; the same text as the newest version is that version."""
+    statement = """
+        WITH newest AS (
+          SELECT id, version, spec, created_at, created_by FROM task_dag_templates
+          WHERE project_id = %(project_id)s AND name = %(name)s ORDER BY version DESC LIMIT 1
+        ), added AS (
+          INSERT INTO task_dag_templates (id, project_id, name, version, description, spec, created_by)
+          SELECT %(id)s, %(project_id)s, %(name)s, coalesce((SELECT version FROM newest), 0) + 1, %(description)s,
+                 %(spec)s, %(created_by)s
+          WHERE NOT EXISTS (SELECT FROM newest WHERE spec = %(spec)s)
+          RETURNING id, version, spec, created_at, created_by
+        )
+        SELECT *, true AS added FROM added
+        UNION ALL SELECT *, false FROM newest WHERE NOT EXISTS (SELECT FROM added)"""
+    spec = template.model_dump(mode="json", exclude_defaults=True)
+    parameters = {
+        "id": template_id,
+        "project_id": project_id,
+        "name": template.name,
+        "description": template.description,
+        "spec": Jsonb(spec),
+        "created_by": created_by,
+    }
+    return database.run(statement, parameters)[0]
+
+
+def page(
+    database: Database, project_id: UUID, *, after: str | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Return the newest version of each template of a project by name: id, name, version, versions, spec, …"""
+    statement = """
+        SELECT DISTINCT ON (name) id, name, version, description, spec, created_by, created_at
+        FROM task_dag_templates
+        WHERE project_id = %(project_id)s AND (%(after)s::text IS NULL OR name > %(after)s)
+        ORDER BY name, version DESC LIMIT %(limit)s"""
+    return database.run(statement, {"project_id": project_id, "after": after, "limit": limit})
+
+
+def find(
+    database: Database, project_id: UUID, name: str, version: int | None = None
+) -> dict[str, Any] | None:
+    """Return one version of a template (None: the newest), or None where there is none."""
+    statement = """
+        SELECT id, name, version, description, spec, created_by, created_at FROM task_dag_templates
+        WHERE project_id = %(project_id)s AND name = %(name)s AND (%(version)s::int IS NULL OR version = %(version)s)
+        ORDER BY version DESC LIMIT 1"""
+    rows = database.run(statement, {"project_id": project_id, "name": name, "version": version})
+    return rows[0] if rows else None
+
+
+def by_id(database: Database, template_ids: Sequence[UUID]) -> list[dict[str, Any]]:
+    """Return published versions by id: id, version, spec."""
+    statement = "SELECT id, version, spec FROM task_dag_templates WHERE id = ANY(%(ids)s)"
+    return database.run(statement, {"ids": list(template_ids)})
+
+
+def resolve(
+    database: Database, project_id: UUID, asked: Sequence[tuple[str, int | None]]
+) -> list[dict[str, Any]]:
+    """Return the asked versions (None: the newest) that exist: id, name, version, asked_version, spec."""
+    statement = """
+        SELECT t.id, t.name, t.version, a.version AS asked_version, t.spec
+        FROM unnest(%(names)s::text[], %(versions)s::int[]) AS a (name, version)
+        CROSS JOIN LATERAL (
+          SELECT id, name, version, spec FROM task_dag_templates
+          WHERE project_id = %(project_id)s AND name = a.name AND (a.version IS NULL OR version = a.version)
+          ORDER BY version DESC LIMIT 1) AS t"""
+    parameters = {
+        "project_id": project_id,
+        "names": [name for name, _ in asked],
+        "versions": [version for _, version in asked],
+    }
+    return database.run(statement, parameters)

@@ -1,0 +1,64 @@
+"""Templates for people: publish, list, read; and the five that every installation begins with."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from uuid import UUID
+
+from steersman.db.connection import Database
+from steersman.errors import InvalidInput, NotFound
+from steersman.http import cursors
+from steersman.ids import new_id
+from steersman.json import loads
+from steersman.tasks import template_store
+from steersman.tasks.template import Template, parse_template
+
+DEFAULTS = ("standard_query", "simple_lookup", "complex_research", "web_enhanced", "quick_answer")
+
+
+@cache
+def default_templates() -> tuple[Template, ...]:
+    """Return the five default templates."""
+    folder = files("steersman.tasks").joinpath("defaults")
+    return tuple(parse_template(loads(folder.joinpath(f"{name}.json").read_bytes())) for name in DEFAULTS)
+
+
+def check(document: Mapping[str, Any], at: str = "template") -> Template:
+    """Return the template in a document; raise InvalidInput whose faults are placed under the field `at`."""
+    try:
+        return parse_template(document)
+    except InvalidInput as exc:
+        faults = tuple(type(fault)(f"{at}.{fault.field}", fault.reason) for fault in exc.faults)
+        raise InvalidInput(exc.message, faults=faults) from None
+
+
+def publish(database: Database, project_id: UUID, template: Template, *, by: str) -> dict[str, Any]:
+    """Add a template as the next version of its name; the newest version's own text adds nothing."""
+    row = template_store.publish(database, project_id, new_id(), template, created_by=by)
+    return {"name": template.name, "version": row["version"], "published": row["added"]}
+
+
+def page(database: Database, project_id: UUID, *, cursor: str | None, limit: int) -> dict[str, Any]:
+    """Return {"templates", "next_cursor"}: the newest version of each name, by name."""
+    after = cursors.decode("templates", cursor)
+    rows = template_store.page(database, project_id, after=after, limit=limit + 1)
+    more, rows = len(rows) > limit, rows[:limit]
+    return {
+        "templates": [_shown(row) for row in rows],
+        "next_cursor": cursors.encode("templates", rows[-1]["name"]) if more else None,
+    }
+
+
+def get(database: Database, project_id: UUID, name: str, version: int | None) -> dict[str, Any]:
+    """Return one version (None: the newest); raise NotFound."""
+    row = template_store.find(database, project_id, name, version)
+    if row is None:
+        wanted = f"version {version} of template" if version else "template"
+        raise NotFound(f"there is no {wanted} '{name}'")
+    return _shown(row)
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: row[name] for name in ("name", "version", "created_by", "created_at")}
+    return {**shown, "template": parse_template(row["spec"])}

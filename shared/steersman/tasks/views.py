@@ -1,0 +1,221 @@
+"""Tasks, templates and events as the API shows and takes them."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from steersman.tasks.template import Capability, Template, TemplateName
+from steersman.tasks.words import Priority, StageStatus, TaskStatus
+
+MAX_BATCH = 1000
+
+Label = Annotated[
+    str, StringConstraints(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+]
+LabelValue = Annotated[str, StringConstraints(max_length=255)]
+ProjectSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+LabelFilter = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}:.{0,255}$")]
+
+
+def labels_of(filters: list[str] | None) -> dict[str, str] | None:
+    """Return the labels that filters of the form key:value ask for."""
+    return dict(one.split(":", 1) for one in filters) if filters else None
+
+
+class Body(BaseModel):
+    """A request body: unknown fields are refused, so that a misspelt one is not lost in silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Constraints(Body):
+    """Limits of one task."""
+
+    deadline_s: float | None = Field(
+        default=None, ge=1, le=31_536_000, description="Instead of the template's"
+    )
+    budget_usd: Decimal | None = Field(default=None, gt=0, max_digits=14, decimal_places=6)
+
+
+class BusinessValue(Body):
+    """What the task is worth to its requester."""
+
+    usd: Decimal = Field(ge=0, max_digits=14, decimal_places=2)
+    kind: Literal["revenue", "cost_saving", "risk_reduction", "time_saving", "customer_value", "other"] = (
+        "other"
+    )
+
+
+class TaskSubmission(Body):
+    """A task to do: `template` on `input`."""
+
+    template: TemplateName = "standard_query"
+    template_version: int | None = Field(default=None, ge=1, description="Default: the newest")
+    input: dict[str, Any]
+    project: ProjectSlug = "default"
+    priority: Priority = Priority.MEDIUM
+    requirements: list[Capability] = Field(
+        default=[], max_length=50, description="Capabilities that some agent must have"
+    )
+    constraints: Constraints = Constraints()
+    labels: dict[Label, LabelValue] = Field(default={}, max_length=50)
+    business_value: BusinessValue | None = None
+
+
+class TaskBatch(Body):
+    """Up to 1,000 tasks, accepted all or none."""
+
+    tasks: list[TaskSubmission] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+class Cancellation(Body):
+    """Why a task is cancelled."""
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+
+
+class TaskAccepted(BaseModel):
+    """A task that will end in a final state."""
+
+    id: UUID
+    status: TaskStatus
+    project: str
+    template: str
+    template_version: int
+    correlation_id: str
+    created_at: datetime
+    deadline_at: datetime
+
+
+class BatchAccepted(BaseModel):
+    """The accepted tasks, in the order of the request."""
+
+    tasks: list[TaskAccepted]
+
+
+class StageView(BaseModel):
+    """One stage of a task."""
+
+    name: str
+    queue: str
+    capability: str
+    status: StageStatus
+    attempt: int
+    needs: list[str]
+    agent: str | None
+    model: str | None
+    error: dict[str, Any] | None
+    cost_usd: Decimal
+    tokens: int
+    ready_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_ms: int | None
+
+
+class TaskSummary(BaseModel):
+    """A task in a list."""
+
+    id: UUID
+    template: str
+    template_version: int
+    status: TaskStatus
+    priority: Priority
+    labels: dict[str, str]
+    quality_score: float | None
+    cost_usd: Decimal
+    tokens: int
+    deadline_at: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    updated_at: datetime
+
+
+class TaskView(TaskSummary):
+    """A task with its stages, in template order, and its output."""
+
+    project: str
+    orchestrator: str
+    input: dict[str, Any]
+    output: dict[str, Any] | None
+    error: dict[str, Any] | None
+    requirements: list[str]
+    constraints: dict[str, Any]
+    business_value_usd: Decimal | None
+    business_value_kind: str | None
+    requested_by: str
+    requested_through: str
+    correlation_id: str
+    stages: list[StageView]
+
+
+class TaskPage(BaseModel):
+    """Tasks, newest first; `next_cursor` is null on the last page."""
+
+    tasks: list[TaskSummary]
+    next_cursor: str | None
+
+
+class CloudEvent(BaseModel):
+    """An event in CloudEvents 1.0 form; `id` is the deduplication key."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    datacontenttype: str
+    data: dict[str, Any]
+
+
+class EventPage(BaseModel):
+    """Events in order. Ask again with `after` set to `cursor`; `ended` says that none will follow.
+
+    After a loss of the cache events may come again: tell them apart by `id`.
+    """
+
+    events: list[CloudEvent]
+    cursor: str
+    ended: bool
+
+
+class TemplatePublication(Body):
+    """A template to publish as the next version of its name."""
+
+    project: ProjectSlug = "default"
+    template: dict[str, Any] = Field(description="A template: see docs/templates.md; checked as a whole")
+    validate_only: bool = Field(default=False, description="Check it and say what is wrong; publish nothing")
+
+
+class TemplateView(BaseModel):
+    """One version of a template."""
+
+    name: str
+    version: int
+    created_by: str
+    created_at: datetime
+    template: Template
+
+
+class TemplatePublished(BaseModel):
+    """The version that now is the newest. `published` is false when nothing was added: the text was there, or
+    only validation was asked for (`version` is then null).
+    """
+
+    name: str
+    version: int | None
+    published: bool
+
+
+class TemplatePage(BaseModel):
+    """The newest version of each template, by name."""
+
+    templates: list[TemplateView]
+    next_cursor: str | None

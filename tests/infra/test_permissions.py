@@ -1,0 +1,99 @@
+"""Rights: exact actions on exact resources."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.constructs.permissions import VPC_ACTIONS
+from infra.function_table import FUNCTIONS, Access
+from tests.infra.assembly import Assembly, as_list, references
+
+# AWS takes no narrower resource for these.
+EVERYWHERE = frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords", *VPC_ACTIONS})
+
+
+def _statements(assembly: Assembly) -> Iterator[dict[str, Any]]:
+    for policy in (*assembly.of("AWS::IAM::Policy"), *assembly.of("AWS::IAM::ManagedPolicy")):
+        yield from policy.properties["PolicyDocument"]["Statement"]
+
+
+def _rights(assembly: Assembly, function: str) -> dict[str, Any]:
+    """Return what a function's role allows: its resources by action."""
+    deployed = assembly.named("AWS::Lambda::Function", f"steersman-{assembly.name}-{function}")
+    (role,) = references(deployed.properties["Role"])
+    return {
+        action: statement["Resource"]
+        for policy in assembly.of("AWS::IAM::Policy")
+        if role in references(policy.properties["Roles"])
+        for statement in policy.properties["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow"
+        for action in as_list(statement["Action"])
+    }
+
+
+def test_no_action_is_a_wildcard(assembly: Assembly) -> None:
+    """Every allowed action is named."""
+    for statement in _statements(assembly):
+        assert not [action for action in as_list(statement["Action"]) if "*" in action]
+
+
+def test_only_what_knows_no_resource_is_allowed_everywhere(assembly: Assembly) -> None:
+    """A `*` stands only where AWS knows nothing narrower: tracing, and Lambda's own network interfaces."""
+    for statement in _statements(assembly):
+        if statement["Effect"] == "Allow" and "*" in as_list(statement["Resource"]):
+            assert set(as_list(statement["Action"])) <= EVERYWHERE
+
+
+def test_a_function_in_the_vpc_cannot_use_lambdas_right_to_network_interfaces(
+    cloud_assembly: Assembly,
+) -> None:
+    """The wildcard that Lambda needs is denied to the function's own code."""
+    denied = [s for s in _statements(cloud_assembly) if s["Effect"] == "Deny"]
+    assert len(denied) == len(FUNCTIONS)
+    for statement in denied:
+        assert set(statement["Action"]) == set(VPC_ACTIONS)
+        assert "lambda:SourceFunctionArn" in statement["Condition"]["ArnEquals"]
+
+
+def test_no_role_has_a_policy_of_aws(assembly: Assembly) -> None:
+    """AWS's managed policies change without us: no role has one."""
+    assert not [role for role in assembly.of("AWS::IAM::Role") if role.properties.get("ManagedPolicyArns")]
+
+
+@pytest.mark.parametrize("spec", FUNCTIONS, ids=lambda spec: spec.name)
+def test_only_what_the_table_says_may_send_jobs(assembly: Assembly, spec: Any) -> None:
+    """A function sends to all lanes, or to all dead letters, or to none, as the table says."""
+    queues = {q.logical_id: q.properties["QueueName"] for q in assembly.of("AWS::SQS::Queue")}
+    sent = {queues[target] for target in references(_rights(assembly, spec.name).get("sqs:SendMessage", []))}
+    dead = {name for name in queues.values() if name.endswith("-dead")}
+    lanes = set(queues.values()) - dead
+    expected = (lanes if Access.SEND_JOBS in spec.access else set()) | (
+        dead if Access.SEND_DEAD in spec.access else set()
+    )
+    assert sent == expected
+
+
+@pytest.mark.parametrize("spec", [s for s in FUNCTIONS if s.serves], ids=lambda spec: spec.name)
+def test_a_stage_function_receives_from_its_own_queues_only(assembly: Assembly, spec: Any) -> None:
+    """No stage can take another's jobs."""
+    queues = {q.logical_id: q.properties["QueueName"] for q in assembly.of("AWS::SQS::Queue")}
+    received = {queues[t] for t in references(_rights(assembly, spec.name)["sqs:ReceiveMessage"])}
+    own = f"steersman-{assembly.name}-{spec.serves}-"
+    assert received == {
+        name for name in queues.values() if name.startswith(own) and not name.endswith("-dead")
+    }
+
+
+def test_only_the_document_function_touches_the_bucket(assembly: Assembly) -> None:
+    """Documents are read, written and deleted by one function."""
+    touching = {s.name for s in FUNCTIONS if any(a.startswith("s3:") for a in _rights(assembly, s.name))}
+    assert touching == {"api-documents"}
+
+
+def test_functions_enter_the_database_as_the_application(cloud_assembly: Assembly) -> None:
+    """Every function connects as `steersman_app` by IAM; only `migrate` reads the owner's password."""
+    for spec in FUNCTIONS:
+        rights = _rights(cloud_assembly, spec.name)
+        assert "/steersman_app" in str(rights["rds-db:connect"])
+        assert ("secretsmanager:GetSecretValue" in rights) is (spec.name == "ops-migrate")

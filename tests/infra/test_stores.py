@@ -1,0 +1,102 @@
+"""Stores: encrypted, private, protected where they matter, asleep where they do not."""
+
+from collections.abc import Callable
+
+from tests.infra.assembly import Assembly, references
+
+AssemblyOf = Callable[[str], Assembly]
+NOT_LOCAL = ("AWS::EC2::", "AWS::RDS::", "AWS::ElastiCache::")
+
+
+def test_local_has_no_network_database_or_cache_of_its_own(assembly_of: AssemblyOf) -> None:
+    """The local cloud is given PostgreSQL and Redis by address, the secret one unseen."""
+    local = assembly_of("local")
+    assert not [resource.type for resource in local.all() if resource.type.startswith(NOT_LOCAL)]
+    parameters = local.templates["Services"]["Parameters"]
+    assert parameters["DatabaseUrl"]["NoEcho"] is True
+    assert "Default" not in parameters["DatabaseUrl"]
+    assert "Default" not in parameters["RedisUrl"]
+
+
+def test_dev_and_prod_ask_for_no_parameters(cloud_assembly: Assembly) -> None:
+    """What is deployed to AWS is all in the templates."""
+    for template in cloud_assembly.templates.values():
+        assert set(template.get("Parameters", {})) <= {"BootstrapVersion"}
+
+
+def test_the_database_is_encrypted_private_and_known_by_iam(cloud_assembly: Assembly) -> None:
+    """Aurora is PostgreSQL 16, like the local server; its password is made and kept by RDS."""
+    (cluster,) = cloud_assembly.of("AWS::RDS::DBCluster")
+    assert cluster.properties["EngineVersion"].split(".")[0] == "16"
+    assert cluster.properties["StorageEncrypted"] is True
+    assert cluster.properties["EnableIAMDatabaseAuthentication"] is True
+    assert cluster.properties["ManageMasterUserPassword"] is True
+    assert "MasterUserPassword" not in cluster.properties
+    for instance in cloud_assembly.of("AWS::RDS::DBInstance"):
+        assert instance.properties["PubliclyAccessible"] is False
+
+
+def test_dev_scales_to_zero(assembly_of: AssemblyOf) -> None:
+    """A sleeping `dev` pays for no database capacity and no second instance."""
+    (cluster,) = assembly_of("dev").of("AWS::RDS::DBCluster")
+    scaling = cluster.properties["ServerlessV2ScalingConfiguration"]
+    assert scaling["MinCapacity"] == 0
+    assert scaling["SecondsUntilAutoPause"] == 300
+    assert len(assembly_of("dev").of("AWS::RDS::DBInstance")) == 1
+
+
+def test_prod_is_protected_from_deletion(assembly_of: AssemblyOf) -> None:
+    """In `prod` the database refuses deletion, and stores outlive their stack."""
+    prod = assembly_of("prod")
+    (cluster,) = prod.of("AWS::RDS::DBCluster")
+    assert cluster.properties["DeletionProtection"] is True
+    for kind in ("AWS::RDS::DBCluster", "AWS::S3::Bucket", "AWS::KMS::Key"):
+        assert {resource.body["DeletionPolicy"] for resource in prod.of(kind)} == {"Retain"}
+
+
+def test_stores_are_entered_by_functions_only(cloud_assembly: Assembly) -> None:
+    """Every way into a security group comes from the functions' group."""
+    (functions,) = [
+        group.logical_id
+        for group in cloud_assembly.of("AWS::EC2::SecurityGroup")
+        if group.properties["GroupDescription"].startswith("Functions")
+    ]
+    ways_in = cloud_assembly.of("AWS::EC2::SecurityGroupIngress")
+    assert ways_in
+    for way in ways_in:
+        assert references(way.properties["SourceSecurityGroupId"]) == {functions}
+    for group in cloud_assembly.of("AWS::EC2::SecurityGroup"):
+        assert "SecurityGroupIngress" not in group.properties
+
+
+def test_no_nat_gateway_runs_unasked(cloud_assembly: Assembly) -> None:
+    """Functions go out without a gateway that costs money at rest."""
+    assert not cloud_assembly.of("AWS::EC2::NatGateway")
+
+
+def test_the_cache_is_bounded_and_encrypted_with_our_key(cloud_assembly: Assembly) -> None:
+    """A runaway caller meets a limit, not a bill; the address that functions get is TLS."""
+    (cache,) = cloud_assembly.of("AWS::ElastiCache::ServerlessCache")
+    assert cache.properties["CacheUsageLimits"]["DataStorage"]["Maximum"] > 0
+    assert cache.properties["KmsKeyId"]
+    for function in cloud_assembly.of("AWS::Lambda::Function"):
+        variables = function.properties["Environment"]["Variables"]
+        assert variables["STEERSMAN_REDIS_URL"]["Fn::Join"][1][0] == "rediss://"
+        assert "sslmode=verify-full" in variables["STEERSMAN_DATABASE_URL"]["Fn::Join"][1][-1]
+
+
+def test_buckets_are_private_and_encrypted(assembly: Assembly) -> None:
+    """No bucket can be made public, and the documents are under the project's key, versioned and logged."""
+    buckets = assembly.of("AWS::S3::Bucket")
+    for bucket in buckets:
+        assert set(bucket.properties["PublicAccessBlockConfiguration"].values()) == {True}
+        assert bucket.properties["BucketEncryption"]
+    (documents,) = [bucket for bucket in buckets if "VersioningConfiguration" in bucket.properties]
+    (rule,) = documents.properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert references(rule) == {assembly.of("AWS::KMS::Key")[0].logical_id}
+    assert documents.properties["LoggingConfiguration"]
+
+
+def test_keys_rotate(assembly: Assembly) -> None:
+    """Every key is replaced by AWS once a year."""
+    assert all(key.properties["EnableKeyRotation"] is True for key in assembly.of("AWS::KMS::Key"))
