@@ -35,7 +35,12 @@ ROOT = Path(__file__).parents[1]
 QUESTIONS = Path(__file__).parent / "answers" / "questions.jsonl"
 RESULTS = Path(__file__).parent / "results" / "answers.json"
 AIMS = {"hit_at_5": 0.95, "cited_fact": 0.85, "declined": 0.9}
-STAGES = (("intent", "intent"), ("embedding", "retrieval"), ("executor", "answer"), ("moderator", "moderation"))
+STAGES = (
+    ("intent", "intent"),
+    ("embedding", "retrieval"),
+    ("executor", "answer"),
+    ("moderator", "moderation"),
+)
 BATCH = 10
 
 
@@ -74,7 +79,8 @@ def questions() -> list[Question]:
     """Return the labelled questions."""
     rows = (json.loads(line) for line in QUESTIONS.read_text().splitlines())
     return [
-        Question(**{**row, "documents": tuple(row["documents"]), "facts": tuple(row["facts"])}) for row in rows
+        Question(**{**row, "documents": tuple(row["documents"]), "facts": tuple(row["facts"])})
+        for row in rows
     ]
 
 
@@ -84,7 +90,9 @@ def fill(database: Database, embedder: Embedder, documents: Sequence[DemoDocumen
     embedder.embed(["warm"])
     started = time.perf_counter()
     chunks = sum(
-        ingest(NewDocument(project_id=DEFAULT_PROJECT_ID, **vars(one)), store=store, embedder=embedder).chunk_count
+        ingest(
+            NewDocument(project_id=DEFAULT_PROJECT_ID, **vars(one)), store=store, embedder=embedder
+        ).chunk_count
         for one in documents
     )
     seconds = time.perf_counter() - started
@@ -126,7 +134,8 @@ def _job(one: Question) -> StageJob:
 def _run(agent: Agent, stage: str, jobs: Sequence[StageJob]) -> list[StageJob]:
     outputs = _outputs(agent, jobs)
     return [
-        replace(job, results={**job.results, stage: output}) for job, output in zip(jobs, outputs, strict=True)
+        replace(job, results={**job.results, stage: output})
+        for job, output in zip(jobs, outputs, strict=True)
     ]
 
 
@@ -199,7 +208,9 @@ def parts_for(database: Database) -> Parts:
     """Return the embedded parts on a database."""
     embedder = WordLlamaEmbedder()
     search = LocalSearch(index=PassageIndex(database), embedder=embedder)
-    return Parts(database=lambda: database, embedder=lambda: embedder, chat=lambda: None, search=lambda: search)
+    return Parts(
+        database=lambda: database, embedder=lambda: embedder, chat=lambda: None, search=lambda: search
+    )
 
 
 def measure(database: Database, *, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:

@@ -24,7 +24,11 @@ def about(database: Database) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": {"system": platform.system(), "architecture": platform.machine(), "cores": os.cpu_count()},
-        "versions": {"python": platform.python_version(), **row, **{name: version(name) for name in PACKAGES}},
+        "versions": {
+            "python": platform.python_version(),
+            **row,
+            **{name: version(name) for name in PACKAGES},
+        },
     }
 
 

@@ -34,6 +34,11 @@ class Stores:
     cache_max_gb: int
     cache_max_ecpu_per_s: int
 
+    @property
+    def pauses(self) -> bool:
+        """Whether Aurora sleeps when nobody is connected."""
+        return self.aurora_min_acu == 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:

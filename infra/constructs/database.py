@@ -80,12 +80,12 @@ class Database(Construct):
             serverless_v2_min_capacity=stores.aurora_min_acu,
             serverless_v2_max_capacity=stores.aurora_max_acu,
             serverless_v2_auto_pause_duration=(
-                Duration.seconds(stores.aurora_pause_after_s) if stores.aurora_min_acu == 0 else None
+                Duration.seconds(stores.aurora_pause_after_s) if stores.pauses else None
             ),
             backup=rds.BackupProps(retention=Duration.days(stores.backup_days)),
             copy_tags_to_snapshot=True,
             cloudwatch_logs_exports=["postgresql"],
-            parameters={"rds.force_ssl": "1"},
+            parameters={"rds.force_ssl": "1", **_pausing(stores)},
             deletion_protection=retain,
             removal_policy=RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY,
         )
@@ -112,3 +112,8 @@ class Database(Construct):
         )
         if not retain:
             accept(self.cluster, "RDS10", because="This environment's data may be lost: retain_data is off.")
+
+
+def _pausing(stores: Stores) -> dict[str, str]:
+    """End idle sessions where the cluster sleeps: a warm function's open connection would keep it awake."""
+    return {"idle_session_timeout": str(stores.aurora_pause_after_s * 1000)} if stores.pauses else {}

@@ -41,6 +41,12 @@ class TooLarge(InvalidInput):
     code = "too_large"
 
 
+class NotJson(InvalidInput):
+    """The body is not JSON."""
+
+    code = "not_json"
+
+
 class NotFound(SteersmanError):
     """What was asked for does not exist in this project."""
 

@@ -38,7 +38,7 @@ class Settings(BaseModel):
     documents_bucket: str = ""
     log_level: str = "INFO"
 
-    rate_limit_per_minute: int = Field(default=1200, gt=0)
+    rate_limit_per_minute: int = Field(default=6000, gt=0)
     history_retention_months: int = Field(default=24, gt=0)
 
     llm_provider: Literal["embedded", "openai", "bedrock"] = "embedded"

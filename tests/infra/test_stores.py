@@ -45,6 +45,12 @@ def test_dev_scales_to_zero(assembly_of: AssemblyOf) -> None:
     assert len(assembly_of("dev").of("AWS::RDS::DBInstance")) == 1
 
 
+def test_no_idle_session_keeps_dev_awake(assembly_of: AssemblyOf) -> None:
+    """A warm function's connection ends after the time in which the database would pause."""
+    (group,) = assembly_of("dev").of("AWS::RDS::DBClusterParameterGroup")
+    assert group.properties["Parameters"] == {"rds.force_ssl": "1", "idle_session_timeout": "300000"}
+
+
 def test_prod_is_protected_from_deletion(assembly_of: AssemblyOf) -> None:
     """In `prod` the database refuses deletion, and stores outlive their stack."""
     prod = assembly_of("prod")

@@ -1,5 +1,6 @@
 """The door to SQS: jobs of one stage and lane packed into messages, ten messages in a call."""
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from steersman.json import dumps_text, loads
 CALL_MESSAGES = 10  # SQS: at most ten messages in a call
 MAX_DELAY_S = 900  # SQS: at most fifteen minutes
 MAX_PACK_BYTES = 64 * 1024  # SQS bills by 64 KiB
+MAX_ATTEMPT = 2**15 - 1  # smallint in Postgres: one unreadable job must not fail the batch that it comes in
+_STAGE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 @dataclass(frozen=True)
@@ -102,8 +105,14 @@ def pack(jobs: Sequence[Job]) -> list[str]:
 def unpack(body: str) -> list[Job]:
     """Return the jobs of a message. Raise ValueError when it is not one of ours."""
     try:
-        return [
-            Job(UUID(task_id), str(stage), int(attempt)) for task_id, stage, attempt in loads(body)["jobs"]
-        ]
+        return [_job(*parts) for parts in loads(body)["jobs"]]
     except (KeyError, TypeError, ValueError) as exc:
         raise ValueError("the message is not a stage message") from exc
+
+
+def _job(task_id: Any, stage: Any, attempt: Any) -> Job:
+    if not (isinstance(task_id, str) and isinstance(stage, str) and type(attempt) is int):
+        raise TypeError("a job is [task id, stage, attempt]")
+    if not _STAGE.fullmatch(stage) or not 1 <= attempt <= MAX_ATTEMPT:
+        raise ValueError("no stage has this name, or no attempt this number")
+    return Job(UUID(task_id), stage, attempt)

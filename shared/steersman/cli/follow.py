@@ -1,6 +1,7 @@
 """Submitting a task and watching it: redrawn on a terminal, line by line elsewhere."""
 
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any
 
 import typer
@@ -20,13 +21,18 @@ def watch(client: Client, task_id: str, *, quiet: bool = False) -> dict[str, Any
         return client.task(task_id)
     progress = TaskProgress.of(client.task(task_id))
     if show.out.is_terminal:
-        with Live(progress.draw(), console=show.out, refresh_per_second=12) as live:
+        heard = monotonic()
+        with Live(
+            console=show.out,
+            refresh_per_second=12,
+            get_renderable=lambda: progress.draw(since_s=monotonic() - heard),
+        ):
             for event in client.events(task_id):
                 progress.take(event)
-                live.update(progress.draw())
+                heard = monotonic()
     else:
         for event in client.events(task_id):
-            show.out.print(progress.take(event))
+            show.line(progress.take(event))
     return client.task(task_id)
 
 

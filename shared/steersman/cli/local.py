@@ -2,32 +2,37 @@
 
 import sys
 import time
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from steersman.cli import show
-from steersman.cli.context import Json, cloud
+from steersman.cli.context import Json, cloud, root
+from steersman.local.endpoints import Endpoints
 from steersman.local.steps import Step
 
 FOLLOW_S = 1.0
+STATES = {"running": "green", "external": "green", "stopped": "dim", "crashed": "bold red"}
 
 
 class StepsOnScreen:
     """Draws steps as they run: a spinner and the time, then a tick and what was done."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or show.out
         self._began: dict[str, float] = {}
         self._live: Live | None = None
 
     def __enter__(self) -> "StepsOnScreen":
-        if show.out.is_terminal:
+        if self._console.is_terminal:
             self._live = Live(
-                console=show.out, refresh_per_second=8, transient=True, get_renderable=self._running
+                console=self._console, refresh_per_second=8, transient=True, get_renderable=self._running
             )
             self._live.start()
         return self
@@ -47,7 +52,7 @@ class StepsOnScreen:
 
     def _ended(self, step: str, sign: Text, seconds: float, detail: str) -> None:
         self._began.pop(step, None)
-        show.out.print(Text.assemble("  ", sign, f" {step:<10} {seconds:6.1f} s  ", (detail, "dim")))
+        self._console.print(Text.assemble("  ", sign, f" {step:<10} {seconds:6.1f} s  ", (detail, "dim")))
 
     def _running(self) -> Table:
         table = Table.grid(padding=(0, 1))
@@ -56,9 +61,9 @@ class StepsOnScreen:
         return table
 
 
-def start() -> Any:
+def start(console: Console | None = None) -> Endpoints:
     """Bring the local cloud up with its schema and seed, drawing the steps; return its endpoints."""
-    with StepsOnScreen() as screen:
+    with StepsOnScreen(console) as screen:
         return cloud().up(
             screen,
             extra=[
@@ -69,9 +74,13 @@ def start() -> Any:
 
 
 def up(json_output: Annotated[bool, Json] = False) -> None:
-    """Start the local cloud, deploy the stack into it, migrate and seed. Harmless to repeat."""
+    """Start the local cloud and deploy the stack into it.
+
+    The schema is brought up to date and seeded. Harmless to repeat: what runs is left running, what was killed is
+    started again, what changed is deployed.
+    """
     began = time.monotonic()
-    endpoints = start()
+    endpoints = start(show.err if json_output else show.out)
     if json_output:
         show.json({"api_url": endpoints.api_url, "seconds": round(time.monotonic() - began, 1)})
         return
@@ -82,10 +91,10 @@ def up(json_output: Annotated[bool, Json] = False) -> None:
 
 
 def down() -> None:
-    """Stop what `up` started. Documents and tasks stay for the next `up`."""
+    """Stop what `up` started; documents and tasks stay."""
     with StepsOnScreen() as screen:
         cloud().down(screen)
-    show.out.print("The local cloud is down; documents and tasks are kept in .local/.")
+    show.line(f"The local cloud is down; documents and tasks are kept in {_near(cloud().folder)}.")
 
 
 def clean() -> None:
@@ -99,22 +108,27 @@ def status(json_output: Annotated[bool, Json] = False) -> None:
     """Show what runs, where, and how much memory it takes."""
     parts = cloud().status()
     if json_output:
-        show.json([{**vars(part), "log": str(part.log)} for part in parts])
+        show.json([{**vars(part), "log": str(part.log) if part.log else None} for part in parts])
         return
     rows = [
         (
             part.part,
-            show.status(part.state),
+            Text(part.state, STATES.get(part.state, "")),
             part.address,
             part.pid,
             f"{part.memory_mb:.0f} MB" if part.memory_mb else "",
-            part.log,
+            _near(part.log) if part.log else "",
         )
         for part in parts
     ]
-    show.rows(
-        ("part", "state", "address", "pid", "memory", "log"), rows, empty="nothing is known; try: make up"
-    )
+    show.rows(("part", "state", "address", "pid", "memory", "log"), rows, empty="", optional=1)
+    states = {part.state for part in parts}
+    if "crashed" in states:
+        show.line("\nWhat crashed is repaired by: make up")
+    elif "running" in states:
+        show.line(f"\nAPI  {cloud().endpoints().api_url}/v1/health")
+    else:
+        show.line("\nStart it with: make up")
 
 
 def logs(
@@ -150,6 +164,11 @@ def migrate() -> None:
 def seed() -> None:
     """Put the default templates and agents into the database. Harmless to repeat."""
     show.out.print(_seed())
+
+
+def _near(path: Path) -> str:
+    """Return a path as short as it can be said in the repository."""
+    return str(path.relative_to(root()) if path.is_relative_to(root()) else path)
 
 
 def _migrate() -> str:

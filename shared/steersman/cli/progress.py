@@ -1,7 +1,7 @@
 """A task's progress, drawn from its events: one line for each stage, with a bar on a common time axis."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 BAR = 28
+ENDED = {"completed", "failed", "cancelled"}
 LOOKS = {
     "pending": ("·", "dim"),
     "ready": ("○", "cyan"),
@@ -46,7 +47,6 @@ class TaskProgress:
     began: datetime | None = None
     status: str = "pending"
     now_s: float = 0.0
-    seen: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, task: Mapping[str, Any]) -> "TaskProgress":
@@ -69,13 +69,14 @@ class TaskProgress:
             _apply(stage, verb, event["data"], second)
         return f"{second:6.2f} s  {event['subject'] or 'task'} {verb}{_why(event['data'])}"
 
-    def draw(self) -> Table:
-        """Return the table of the stages as they stand."""
+    def draw(self, since_s: float = 0.0) -> Table:
+        """Return the table of the stages as they stand, `since_s` seconds after the last event."""
+        now_s = self.now_s if self.status in ENDED else self.now_s + since_s
         table = Table(box=None, padding=(0, 1), show_edge=False)
         for title, style in (("", ""), ("stage", "bold"), ("after", "dim"), ("agent", ""), ("try", "dim")):
             table.add_column(title, style=style, no_wrap=True)
         table.add_column("time", justify="right", no_wrap=True)
-        table.add_column(f"0 … {self.now_s:.2f} s", no_wrap=True)
+        table.add_column(f"0 … {now_s:.2f} s", no_wrap=True)
         for stage in self.stages.values():
             glyph, style = LOOKS.get(stage.status, ("?", ""))
             table.add_row(
@@ -84,8 +85,8 @@ class TaskProgress:
                 ", ".join(stage.needs),
                 stage.agent,
                 str(stage.attempt) if stage.started_s is not None else "",
-                _seconds(stage, self.now_s),
-                _bar(stage, self.now_s, style),
+                _seconds(stage, now_s),
+                _bar(stage, now_s, style),
             )
         return table
 
@@ -123,9 +124,3 @@ def _bar(stage: StageProgress, now_s: float, style: str) -> Text:
     end = int(BAR * (stage.ended_s if stage.ended_s is not None else now_s) / now_s)
     begin = min(begin, BAR - 1)
     return Text(" " * begin + "━" * max(1, end - begin), style)
-
-
-def lines(events: Iterable[Mapping[str, Any]], progress: TaskProgress) -> Iterable[str]:
-    """Yield one line of text for each event, for terminals that cannot be redrawn."""
-    for event in events:
-        yield progress.take(event)

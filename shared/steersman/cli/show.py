@@ -1,10 +1,11 @@
 """What the commands print: tables and answers for people, JSON for programs."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console, Group
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
@@ -13,8 +14,17 @@ from rich.text import Text
 from steersman.cli.progress import LOOKS
 from steersman.json import dumps_text
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+PIPE_WIDTH = 160  # what is read by programs or kept in files must not be cut at a terminal's 80
+TEXT_WIDTH = 100
+
+
+def _console(*, stderr: bool = False) -> Console:
+    made = Console(stderr=stderr, highlight=False)
+    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_WIDTH)
+
+
+out = _console()
+err = _console(stderr=True)
 
 EXCERPT = 220
 
@@ -24,17 +34,40 @@ def json(value: Any) -> None:
     out.file.write(dumps_text(value) + "\n")
 
 
-def rows(titles: Sequence[str], table_rows: Sequence[Sequence[Any]], *, empty: str) -> None:
-    """Print a table, or what to do when there is nothing in it."""
+def rows(
+    titles: Sequence[str], table_rows: Sequence[Sequence[Any]], *, empty: str, optional: int = 0
+) -> None:
+    """Print a table, or what to do when there is nothing in it.
+
+    Nothing is cut off: on a narrow terminal up to `optional` of the last columns are left out, then lines are folded.
+    """
     if not table_rows:
         out.print(empty, style="dim")
         return
-    table = Table(*titles, box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for row in table_rows:
-        table.add_row(
-            *(value if isinstance(value, Text) else str(value if value is not None else "") for value in row)
-        )
+    for columns in range(len(titles), len(titles) - optional - 1, -1):
+        table = _table(titles[:columns], [row[:columns] for row in table_rows])
+        if _natural(table) <= out.width:
+            break
     out.print(table)
+
+
+def _table(titles: Sequence[str], table_rows: Sequence[Sequence[Any]]) -> Table:
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), show_header=any(titles))
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in table_rows:
+        table.add_row(*(value if isinstance(value, Text) else _cell(value) for value in row))
+    return table
+
+
+def _cell(value: Any) -> Text:
+    return Text("" if value is None else str(value))  # not markup: a "[" is a "["
+
+
+def _natural(table: Table) -> int:
+    """Return the width of a table that nothing is folded in."""
+    wide = Console(width=10_000)
+    return Measurement.get(wide, wide.options, table).maximum
 
 
 def status(word: str) -> Text:
@@ -52,7 +85,9 @@ def answer(task: Mapping[str, Any]) -> None:
     declined = output.get("declined")
     title = "Not answered by the sources" if declined else "Answer"
     body = Text(output["answer"] or output.get("decline_reason") or "")
-    out.print(Panel(body, title=title, title_align="left", border_style="yellow" if declined else "green"))
+    colour = "yellow" if declined else "green"
+    width = min(out.width, TEXT_WIDTH)
+    out.print(Panel(body, title=title, title_align="left", border_style=colour, width=width))
     for source in output.get("sources", []):
         out.print(_source(source))
     out.print(Padding(_facts(task, output), (1, 0, 0, 0)))
@@ -87,12 +122,22 @@ def _facts(task: Mapping[str, Any], output: Mapping[str, Any]) -> Table:
     return table
 
 
+def moment(time: str) -> str:
+    """Return an RFC 3339 time to the second, in UTC."""
+    return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def latency_s(task: Mapping[str, Any]) -> float:
     """Return the seconds from a task's acceptance to its end; 0 while it runs."""
     if not task.get("finished_at"):
         return 0.0
     ended = datetime.fromisoformat(task["finished_at"])
     return (ended - datetime.fromisoformat(task["created_at"])).total_seconds()
+
+
+def line(text: str) -> None:
+    """Print text as it is, on one line of its own however long."""
+    out.print(text, markup=False, soft_wrap=True)
 
 
 def problem(message: str, faults: Sequence[tuple[str, str]] = (), *, log: str = "", advice: str = "") -> None:

@@ -93,16 +93,17 @@ def list_tasks(
             t["id"],
             show.status(t["status"]),
             t["template"],
+            f"{show.latency_s(t):.2f} s" if t["finished_at"] else "",
             t["priority"],
-            f"{show.latency_s(t):.2f} s",
-            t["created_at"],
+            show.moment(t["created_at"]),
         )
         for t in page["tasks"]
     ]
     show.rows(
-        ("task", "status", "template", "priority", "took", "created"),
+        ("task", "status", "template", "took", "priority", "created"),
         rows,
         empty="no tasks; try: steersman ask",
+        optional=2,
     )
     if page["next_cursor"]:
         show.out.print(f"more: --cursor {page['next_cursor']}", style="dim")
@@ -193,9 +194,7 @@ def show_template(
     if json_output:
         show.json(found)
         return
-    show.out.print(
-        f"{found['name']} version {found['version']}: {found['template']['description']}\n", style="bold"
-    )
+    show.line(f"{found['name']} version {found['version']}: {found['template']['description']}\n")
     rows = [
         (
             s["name"],
@@ -255,12 +254,15 @@ def list_agents(
         show.json(page)
         return
     rows = [
-        (a["id"], a["name"], a["version"], show.status(a["status"]), a["protocol"], a["performance"]["calls"] or 0,
-         ", ".join(c["name"] for c in a["capabilities"]))
+        (a["name"], a["version"], a["status"], a["protocol"], a["performance"]["calls"] or 0,
+         ", ".join(c["name"] for c in a["capabilities"]), a["id"])
         for a in page["agents"]
     ]  # fmt: skip
     show.rows(
-        ("agent", "name", "version", "status", "protocol", "calls", "capabilities"), rows, empty="no agents"
+        ("agent", "version", "status", "protocol", "calls", "capabilities", "id"),
+        rows,
+        empty="no agents",
+        optional=1,
     )
 
 

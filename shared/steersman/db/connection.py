@@ -3,20 +3,22 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from time import monotonic
+from typing import Any
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 
-from steersman.errors import Conflict, Unavailable
+from steersman.errors import Conflict, InvalidInput, Unavailable
 from steersman.json import dumps, loads
 
 Connection = psycopg.Connection[DictRow]
-Result = TypeVar("Result")
 
 CONNECT_TIMEOUT_S = 15  # Aurora wakes from zero within 15 s
 DEADLOCK_TRIES = 5
+IDLE_S = 10.0
+STATEMENT_TIMEOUT_S = 60
 
 set_json_dumps(dumps)
 set_json_loads(loads)
@@ -35,18 +37,21 @@ class Database:
         self._password = password
         self._connection: Connection | None = None
         self._lock = threading.RLock()
+        self._used_at = 0.0
 
     def run(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Run one statement in one round trip and return its rows as dicts (empty when it returns none).
 
-        A deadlock victim is run again: every statement of ours is guarded by the state it expects.
+        A deadlock's victim is run again. A statement whose connection breaks is not: it may have taken effect.
         """
-
-        def once(connection: Connection) -> list[dict[str, Any]]:
-            cursor = connection.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description else []
-
-        return self._attempt(once)
+        with self._lock, translated_errors():
+            for attempt in range(1, DEADLOCK_TRIES + 1):
+                try:
+                    return self._run(statement, parameters)
+                except psycopg.errors.DeadlockDetected:
+                    if attempt == DEADLOCK_TRIES:
+                        raise
+            raise AssertionError("unreachable")
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -62,37 +67,38 @@ class Database:
                 self._connection.close()
                 self._connection = None
 
-    def _attempt(self, action: Callable[[Connection], Result]) -> Result:
-        with self._lock, translated_errors():
-            for attempt in range(1, DEADLOCK_TRIES + 1):
-                fresh = self._connection is None or self._connection.broken or self._connection.closed
-                try:
-                    return action(self._open())
-                except psycopg.errors.DeadlockDetected:
-                    if attempt == DEADLOCK_TRIES:
-                        raise
-                except psycopg.OperationalError:
-                    # A connection that the server dropped while it was idle is found out by its first use.
-                    if fresh or not self._lost():
-                        raise
-            raise AssertionError("unreachable")
-
-    def _lost(self) -> bool:
-        return self._connection is not None and self._connection.broken
+    def _run(self, statement: str, parameters: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+        cursor = self._open().execute(statement, parameters)
+        return cursor.fetchall() if cursor.description else []
 
     def _open(self) -> Connection:
-        if self._connection is None or self._connection.broken or self._connection.closed:
+        connection = self._connection
+        if connection is None or not self._usable(connection):
+            self._connection = None
             password: dict[str, Any] = {"password": self._password()} if self._password else {}
-            self._connection = psycopg.connect(
+            connection = self._connection = psycopg.connect(
                 self._url,
                 autocommit=True,
                 row_factory=dict_row,
                 connect_timeout=CONNECT_TIMEOUT_S,
                 application_name="steersman",
-                options="-c timezone=UTC",
+                options=f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_S}s",
                 **password,
             )
-        return self._connection
+        self._used_at = monotonic()
+        return connection
+
+    def _usable(self, connection: Connection) -> bool:
+        """Say whether the connection can be used; after a silence it is asked, for servers drop idle ones."""
+        if connection.closed:
+            return False
+        if monotonic() - self._used_at < IDLE_S:
+            return True
+        try:
+            connection.execute("")
+        except psycopg.OperationalError:
+            return False
+        return True
 
 
 @contextmanager
@@ -102,5 +108,8 @@ def translated_errors() -> Iterator[None]:
         yield
     except psycopg.errors.IntegrityError as exc:
         raise Conflict(f"the database refused a change: {exc.diag.message_primary}") from exc
+    except psycopg.DataError as exc:
+        # The driver's message quotes the value, which may be anybody's text.
+        raise InvalidInput(f"a value cannot be stored ({type(exc).__name__})") from exc
     except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
         raise Unavailable("the database does not answer; try again", retry_after_s=5) from exc

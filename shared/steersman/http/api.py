@@ -13,15 +13,19 @@ from aws_lambda_powertools.event_handler.openapi.params import Header
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel
 
-from steersman.errors import Fault, InvalidInput, SteersmanError, TooLarge
+from steersman.errors import Fault, InvalidInput, NotJson, SteersmanError, TooLarge
 from steersman.http import problem
+from steersman.http.problem import WrongContentType
 from steersman.http.rate_limit import RateLimiter
 from steersman.ids import new_id
-from steersman.json import dumps_text
+from steersman.json import dumps_text, loads
 from steersman.logs import Logger
+from steersman.tasks.storable import unstorable
 from steersman.tasks.submission import Request
 
+MAX_FAULTS = 100
 MAX_BODY_BYTES = 5 * 1024 * 1024  # Lambda takes 6 MB; base64 and headers need their share
+_CONTENT_TYPE = Fault("Content-Type", "must be application/json")
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 SECURITY_HEADERS = {
@@ -59,7 +63,9 @@ class Api:
 
     def __init__(self, router: APIGatewayHttpRouter, parts: Callable[[], ApiParts]) -> None:
         self._parts = parts
-        self._app = APIGatewayHttpResolver(enable_validation=True, serializer=dumps_text)
+        self._app = APIGatewayHttpResolver(
+            enable_validation=True, serializer=dumps_text, json_body_deserializer=loads
+        )
         self._app.include_router(router)
         self._app.exception_handler(SteersmanError)(self._known_error)
         self._app.exception_handler(RequestValidationError)(self._invalid)
@@ -74,13 +80,17 @@ class Api:
         parts.logger.begin(correlation_id=correlation_id)
         headers: dict[str, str] = {}
         try:
-            headers = parts.limiter.hit(caller(event)).headers()
+            standing = parts.limiter.hit(caller(event))
+            headers = standing.headers()
+            standing.check()
+            _check_query(event)
             _check_body(event)
             answer = self._app.resolve(event, context)
         except SteersmanError as exc:
             status, extra, body = problem.of_error(exc, trace_id=correlation_id, instance=_path(event))
             answer = {"statusCode": status, "headers": extra, "body": body, "isBase64Encoded": False}
         answer = _as_problem(answer, correlation_id, _path(event))
+        answer["body"] = _text(answer.get("body"))
         answer["headers"] = {
             **SECURITY_HEADERS,
             **{name.lower(): value for name, value in (answer.get("headers") or {}).items()},
@@ -106,10 +116,7 @@ class Api:
         found = error.errors()
         if any(entry["loc"][:1] == ("response",) for entry in found):
             return self._unknown_error(error)
-        if any(entry["type"] == "json_invalid" for entry in found):
-            fault = Fault("body", "not valid JSON: " + _json_reason(found))
-            return self._problem(400, "not_json", "the body cannot be read as JSON", (fault,))
-        faults = tuple(Fault(_field(entry["loc"]), entry["msg"]) for entry in found)
+        faults = tuple(Fault(_field(entry["loc"]), entry["msg"]) for entry in found[:MAX_FAULTS])
         return self._error(InvalidInput("the request is not valid", faults=faults))
 
     def _no_route(self, _: Exception) -> Response[str]:
@@ -174,9 +181,20 @@ def caller(event: Mapping[str, Any]) -> str:
     return str(iam.get("userArn") or f"address:{context['http'].get('sourceIp', 'unknown')}")
 
 
+def _header(event: Mapping[str, Any], name: str) -> str:
+    return next((str(v) for k, v in (event.get("headers") or {}).items() if k.lower() == name), "")
+
+
 def _correlation_id(event: Mapping[str, Any]) -> str:
-    given = next((v for k, v in (event.get("headers") or {}).items() if k.lower() == "x-correlation-id"), "")
+    given = _header(event, "x-correlation-id")
     return given if _CORRELATION_ID.fullmatch(given) else str(new_id())
+
+
+def _check_query(event: Mapping[str, Any]) -> None:
+    """Refuse text that cannot be stored, and so cannot be looked for either."""
+    for name, value in (event.get("queryStringParameters") or {}).items():
+        if "\0" in name or "\0" in value:
+            raise InvalidInput("the request is not valid", faults=(Fault(name, "has a NUL character"),))
 
 
 def _check_body(event: dict[str, Any]) -> None:
@@ -191,6 +209,28 @@ def _check_body(event: dict[str, Any]) -> None:
         except (binascii.Error, UnicodeDecodeError):
             raise InvalidInput("the body is not text", faults=(Fault("body", "not UTF-8"),)) from None
         event["isBase64Encoded"] = False
+    _check_json(event)
+
+
+def _check_json(event: Mapping[str, Any]) -> None:
+    """Refuse JSON that Python reads and others do not (NaN, lone surrogates), and text that cannot be stored."""
+    if not event.get("body"):
+        return
+    if not _header(event, "content-type").lower().startswith("application/json"):
+        raise WrongContentType("send the body as application/json", faults=(_CONTENT_TYPE,))
+    try:
+        document = loads(event["body"])
+    except ValueError as exc:
+        raise NotJson(
+            "the body cannot be read as JSON", faults=(Fault("body", f"not valid JSON: {exc}"),)
+        ) from None
+    if faults := unstorable(document):
+        raise InvalidInput("the request is not valid", faults=faults)
+
+
+def _text(body: Any) -> str:
+    """Return a body as the gateway takes it; the framework makes text of application/json alone."""
+    return body if isinstance(body, str) else "" if body is None else dumps_text(body)
 
 
 def _as_problem(answer: dict[str, Any], trace_id: str, instance: str) -> dict[str, Any]:
@@ -201,11 +241,9 @@ def _as_problem(answer: dict[str, Any], trace_id: str, instance: str) -> dict[st
     )
     if status < 400 or content_type in {problem.CONTENT_TYPE, "application/health+json"}:
         return answer
-    code = {415: "content_type", 405: "no_route", 404: "no_route"}.get(status, "request")
-    detail = {415: "send the body as application/json"}.get(status, "the request cannot be answered")
-    faults = (Fault("Content-Type", "must be application/json"),) if status == 415 else ()
+    code = "no_route" if status in {404, 405} else "request"
     status, headers, body = problem.document(
-        status, code, detail, trace_id=trace_id, instance=instance, faults=faults
+        status, code, "the request cannot be answered", trace_id=trace_id, instance=instance
     )
     return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}
 
@@ -215,11 +253,6 @@ def _field(location: tuple[Any, ...]) -> str:
     if parts and parts[0] in {"body", "query", "path", "header"} and len(parts) > 1:
         parts = parts[1:]
     return ".".join(map(str, parts))
-
-
-def _json_reason(found: Any) -> str:
-    context = next((entry.get("ctx") or {} for entry in found if entry["type"] == "json_invalid"), {})
-    return str(context.get("error", "unreadable"))
 
 
 def _path(event: Mapping[str, Any]) -> str:

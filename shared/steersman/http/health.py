@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from steersman import __version__
 from steersman.errors import SteersmanError
 
-CONTENT_TYPE = "application/health+json"
+CONTENT_TYPE = "application/health+json"  # draft-inadarei-api-health-check-06
 
 
 class HealthView(BaseModel):

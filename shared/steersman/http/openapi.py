@@ -32,6 +32,8 @@ def generate(routers: Iterable[APIGatewayHttpRouter]) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             # Powertools' own form of 422 is never sent: errors are problem documents here.
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
             operation["responses"] = dict(sorted(operation["responses"].items()))
     for unused in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(unused, None)

@@ -29,10 +29,18 @@ class Problem(BaseModel):
     errors: list[ProblemField] = []
 
 
+class WrongContentType(errors.InvalidInput):
+    """The body is of another kind than the API reads."""
+
+    code = "content_type"
+
+
 CONTENT_TYPE = "application/problem+json"
 
 STATUSES: dict[type[SteersmanError], int] = {
     errors.TooLarge: 413,
+    errors.NotJson: 400,
+    WrongContentType: 415,
     errors.KeyReused: 422,
     errors.InvalidInput: 422,
     errors.NotFound: 404,

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import redis
 from limits import RateLimitItemPerMinute
@@ -11,6 +12,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from steersman.errors import RateLimited
 
 WINDOW_S = 60
+_TIMEOUTS: Any = {"socket_connect_timeout": 2, "socket_timeout": 2}  # a limit is not worth a longer wait
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,15 @@ class Standing:
     limit: int
     remaining: int
     reset_s: int
+    allowed: bool = True
+
+    def check(self) -> None:
+        """Raise RateLimited when the caller is over its limit."""
+        if not self.allowed:
+            raise RateLimited(
+                f"more than {self.limit} requests in a minute; wait {self.reset_s} s",
+                retry_after_s=self.reset_s,
+            )
 
     def headers(self) -> dict[str, str]:
         """Return the RateLimit headers (draft-ietf-httpapi-ratelimit-headers-10)."""
@@ -34,24 +45,18 @@ class RateLimiter:
 
     def __init__(self, redis_url: str, per_minute: int) -> None:
         self._item = RateLimitItemPerMinute(per_minute)
-        self._shared = SlidingWindowCounterRateLimiter(RedisStorage(redis_url))
+        self._shared = SlidingWindowCounterRateLimiter(RedisStorage(redis_url, **_TIMEOUTS))
         self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     def hit(self, caller: str) -> Standing:
-        """Count a request of `caller` and return where it stands; raise RateLimited when it is over the limit."""
+        """Count a request of `caller` and return where it stands."""
         try:
-            allowed, standing = self._hit(self._shared, caller)
+            return self._hit(self._shared, caller)
         except redis.RedisError:
-            allowed, standing = self._hit(self._own, caller)
-        if not allowed:
-            raise RateLimited(
-                f"more than {standing.limit} requests in a minute; wait {standing.reset_s} s",
-                retry_after_s=standing.reset_s,
-            )
-        return standing
+            return self._hit(self._own, caller)
 
-    def _hit(self, limiter: SlidingWindowCounterRateLimiter, caller: str) -> tuple[bool, Standing]:
+    def _hit(self, limiter: SlidingWindowCounterRateLimiter, caller: str) -> Standing:
         allowed = limiter.hit(self._item, caller)
         window = limiter.get_window_stats(self._item, caller)
         reset_s = max(1, int(window.reset_time - time.time()) + 1)
-        return allowed, Standing(self._item.amount, max(0, window.remaining), min(reset_s, WINDOW_S))
+        return Standing(self._item.amount, max(0, window.remaining), min(reset_s, WINDOW_S), allowed)

@@ -11,6 +11,7 @@ TARGET_WORDS = 180
 MAX_WORDS = 250
 MAX_CHARACTERS = 2_400
 OVERLAP_WORDS = 30
+OVERLAP_CHARACTERS = 300
 SEPARATOR = " > "
 
 
@@ -94,9 +95,13 @@ def _drafts(blocks: Iterable[Block]) -> Iterator[_Draft]:
 
 def _overlap(line: str, block: Block) -> str:
     if block.kind in ("code", "row"):
-        return line if line.endswith(":") and len(line.split()) <= OVERLAP_WORDS else ""
+        return line if line.endswith(":") and _short(line) else ""
     last = sentences(line)[-1:]
-    return last[0] if last and len(last[0].split()) <= OVERLAP_WORDS else ""
+    return last[0] if last and _short(last[0]) else ""
+
+
+def _short(text: str) -> bool:
+    return len(text.split()) <= OVERLAP_WORDS and len(text) <= OVERLAP_CHARACTERS
 
 
 def _fitting(blocks: Sequence[Block]) -> Iterator[Block]:

@@ -40,32 +40,25 @@ def repository_documents(root: Path) -> Iterator[DemoDocument]:
 def package_documents(packages: Iterable[Distribution]) -> Iterator[DemoDocument]:
     """Yield the long description of each package that has one, by name; `package:<normalised name>` is its source."""
     by_name = {normalised(package.metadata["Name"]): package for package in packages}
-    for name, package in sorted(by_name.items()):
-        text = _description(package)
-        if name != OWN_PACKAGE and len(text.split()) >= MIN_WORDS:
-            declared = package.metadata.get("Description-Content-Type") or ""
-            yield DemoDocument(
-                title=package.metadata["Name"],
-                source_uri=f"package:{name}",
-                media_type="text/markdown" if declared.startswith("text/markdown") else "text/plain",
-                content=f"{_introduction(package)}\n\n{text}".encode(),
-            )
+    for source, package in sorted(by_name.items()):
+        about = package.metadata.json
+        text = str(about.get("description") or "")
+        if source == OWN_PACKAGE or len(text.split()) < MIN_WORDS:
+            continue
+        name, summary = str(about["name"]), " ".join(str(about.get("summary") or "").split()).rstrip(".")
+        introduction = f"{name} {package.version}{': ' if summary else ''}{summary}."
+        declared = str(about.get("description_content_type") or "")
+        yield DemoDocument(
+            title=name,
+            source_uri=f"package:{source}",
+            media_type="text/markdown" if declared.startswith("text/markdown") else "text/plain",
+            content=f"{introduction}\n\n{text}".encode(),
+        )
 
 
 def normalised(name: str) -> str:
     """Return a package's name in the normalised form of PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _description(package: Distribution) -> str:
-    # The description is the body of METADATA; files of older versions of the format have it in a header.
-    body = package.metadata.get_payload()  # type: ignore[attr-defined]
-    return str(body or package.metadata.get("Description") or "")
-
-
-def _introduction(package: Distribution) -> str:
-    summary = " ".join((package.metadata.get("Summary") or "").split()).rstrip(".")
-    return f"{package.metadata['Name']} {package.version}{': ' if summary else ''}{summary}."
 
 
 def _first_heading(text: str) -> str | None:

@@ -15,11 +15,10 @@ from steersman.knowledge.parsing import MEDIA_TYPES, parse, refused, too_large
 from steersman.knowledge.store import Document, DocumentRow, DocumentStore
 from steersman.llm.port import Embedder
 
-MAX_CHUNKS = 20_000
+MAX_CHUNKS = 5_000
 MAX_TITLE = 500
 MAX_SOURCE_URI = 2_000
 DEFAULT_LIMIT = 50
-MAX_LIMIT = 200
 
 _BY_SUFFIX = {
     ".md": "text/markdown", ".markdown": "text/markdown", ".txt": "text/plain", ".text": "text/plain",
@@ -102,7 +101,7 @@ def list_documents(
     project_id: UUID, *, store: DocumentStore, before: UUID | None = None, limit: int = DEFAULT_LIMIT
 ) -> list[Document]:
     """Return a page of the project's documents, newest first; `before` is the last id of the page before."""
-    return store.page(project_id, before=before, limit=max(1, min(limit, MAX_LIMIT)))
+    return store.page(project_id, before=before, limit=max(1, limit))
 
 
 def delete(project_id: UUID, document_id: UUID, *, store: DocumentStore) -> None:

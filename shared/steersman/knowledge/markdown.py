@@ -1,6 +1,7 @@
 """Markdown (CommonMark with tables) as blocks; HTML inside it is read as HTML."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -26,7 +27,7 @@ def _without_front_matter(text: str) -> str:
 
 
 def _first_title(tokens: Sequence[Token]) -> str | None:
-    for token, following in zip(tokens, tokens[1:], strict=False):
+    for token, following in pairwise(tokens):
         if token.type == "heading_open" and token.tag == "h1":
             return _inline(following)
     return None

@@ -11,7 +11,7 @@ from steersman.knowledge.readable import one_line, readable
 
 MEDIA_TYPES = ("text/markdown", "text/plain", "text/html", "application/pdf")
 MAX_BYTES = 20 * 1024 * 1024
-MAX_CHARACTERS = 5_000_000
+MAX_CHARACTERS = 2_000_000
 MAX_PAGES = 1_000
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))

@@ -75,7 +75,8 @@ WITH tuned AS MATERIALIZED (
          ln(1 + (greatest(t.passages, f.frequency) - f.frequency + 0.5) / (f.frequency + 0.5))::float8 AS weight
   FROM terms t CROSS JOIN LATERAL (
     SELECT count(*) AS frequency FROM (
-      SELECT FROM document_chunks c WHERE c.project_id = t.project_id AND c.search @@ t.query LIMIT %(common)s) AS matches
+      SELECT FROM document_chunks c WHERE c.project_id = t.project_id AND c.search @@ t.query
+      LIMIT %(common)s) AS matches
   ) AS f
   WHERE numnode(t.query) > 0
 ), lexical AS (

@@ -1,4 +1,4 @@
-"""Answering what a batch of questions needs from the documents: ranked passages, and how well they support an answer."""
+"""What the documents have on a batch of questions: ranked passages, and how well they support an answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

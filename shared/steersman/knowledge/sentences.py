@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator
 
-_ABBREVIATIONS = frozenset(
-    ["e.g", "i.e", "etc", "vs", "cf", "al", "fig", "no", "nr", "vol", "pp", "ca", "approx", "dr", "mr", "mrs", "ms", "prof", "st", "jr", "sr", "inc", "ltd", "co", "corp", "dept", "est"]
+_SHORTENED = (
+    "e.g i.e etc vs cf al fig no nr vol pp ca approx dr mr mrs ms prof st jr sr inc ltd co corp dept est"
 )
+_ABBREVIATIONS = frozenset(_SHORTENED.split())
 # The look-behind keeps a long run of dots from being tried again from each of them.
-_END = re.compile(r"(?<![.!?])[.!?]+[\"')\]»”’]*\s+|\n+|(?<=[。！？])")
-_NEXT = re.compile(r"[\"'(\[«“‘]?[^\sa-z]")
+_END = re.compile(r"(?<![.!?])[.!?]+[\"')\]\u00bb\u201d\u2019]*\s+|\n+|(?<=[\u3002\uff01\uff1f])")
+_NEXT = re.compile(r"[\"'(\[\u00ab\u201c\u2018]?[^\sa-z]")
 
 
 def sentences(text: str) -> list[str]:

@@ -53,13 +53,14 @@ class DocumentRow:
     labels: Mapping[str, Any]
 
 
+# The only thing formatted into these statements is COLUMNS.
 # The embedding model is part of what makes a document the same: vectors of two models cannot be compared.
 _UNCHANGED = f"""
 SELECT {COLUMNS} FROM documents d
 WHERE project_id = %(project_id)s AND source_uri = %(source_uri)s AND sha256 = %(sha256)s
   AND media_type = %(media_type)s AND title = coalesce(%(title)s, title) AND labels = %(labels)s::jsonb
   AND EXISTS (SELECT FROM document_chunks c WHERE c.document_id = d.id AND c.embedding_model = %(embedding_model)s)
-"""
+"""  # noqa: S608
 
 _WRITE = f"""
 INSERT INTO documents AS d (id, project_id, title, source_uri, media_type, language, sha256, size_bytes, storage_key,
@@ -71,7 +72,7 @@ ON CONFLICT (project_id, source_uri) DO UPDATE SET
   size_bytes = excluded.size_bytes, storage_key = excluded.storage_key, chunk_count = excluded.chunk_count,
   labels = excluded.labels
 RETURNING {COLUMNS}
-"""
+"""  # noqa: S608
 
 _COPY = """
 COPY document_chunks (id, project_id, document_id, position, heading, passage, embedding, embedding_model) FROM STDIN
@@ -125,8 +126,8 @@ class DocumentStore:
     ) -> Document:
         """Store a document and its passages, replacing what was at its source, in one transaction.
 
-        Readers see the old passages until all new ones are there; the document keeps its id. Three round trips,
-        whatever the number of passages.
+        Readers see the old passages until all new ones are there; the document keeps its id. A fixed number of round
+        trips, whatever the number of passages.
         """
         with self._database.transaction() as connection:
             written = _write_document(connection, row, len(chunks))

@@ -1,7 +1,8 @@
 """The words of a text that carry its meaning, and when two of them are the same word."""
 
 import re
-from functools import lru_cache
+from functools import cache
+from typing import Any
 
 from steersman.knowledge.stopwords import ASKING, STOPWORDS
 
@@ -9,17 +10,6 @@ _TOKEN = re.compile(r"[^\W_]+(?:[._+#/'\u2019-]+[^\W_]+)*(?:\+\+|#)?", re.UNICOD
 _PART = re.compile(r"[^\W_]+(?:\+\+|#)?", re.UNICODE)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 MAX_TERM = 60
-
-# Longest first; what is cut must leave at least three letters.
-_SUFFIXES = (
-    ("ational", "ate"), ("isation", "ize"), ("ization", "ize"), ("fulness", "ful"), ("iveness", "ive"),
-    ("ements", ""), ("ations", "ate"), ("ation", "ate"), ("ement", ""), ("ments", ""), ("ities", ""), ("ings", ""),
-    ("ment", ""), ("ness", ""), ("ible", ""), ("able", ""), ("ises", "ize"), ("ized", "ize"), ("ised", "ize"),
-    ("ised", "ize"), ("izes", "ize"), ("ise", "ize"), ("ies", "y"), ("ing", ""), ("ity", ""), ("ers", ""),
-    ("ors", ""), ("ied", "y"), ("ed", ""), ("es", ""), ("er", ""), ("or", ""), ("ly", ""), ("al", ""), ("s", ""),
-    ("e", ""), ("y", ""),
-)  # fmt: skip
-
 
 def tokens(text: str) -> list[str]:
     """Return the words of `text` in lower case, compounds such as `python-dotenv` or `http/2` whole."""
@@ -67,27 +57,13 @@ def _lowered(word: str) -> str:
     return word.lower().replace("\u2019", "'").removesuffix("'s")
 
 
-@lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
-    """Return a crude stem: enough to equate the forms of one word on both sides of a comparison, no more.
-
-    A light form of Porter's suffix stripping (Program 14(3), 1980), applied until nothing changes.
-    """
-    for _ in range(3):
-        shorter = _cut(word)
-        if shorter == word:
-            break
-        word = shorter
-    return word
+    """Return the stem of a word in lower case: Snowball's for English, as PostgreSQL's text search takes it."""
+    return str(_stemmer().stemWord(word))
 
 
-def _cut(word: str) -> str:
-    if len(word) <= 3 or not word.isalpha() or word.endswith("ss"):
-        return word
-    for suffix, instead in _SUFFIXES:
-        if word.endswith(suffix) and len(word) - len(suffix) >= 3:
-            kept = word[: -len(suffix)]
-            if len(kept) > 3 and kept[-1] == kept[-2] and kept[-1] not in "lsz" and not instead:
-                kept = kept[:-1]
-            return kept + instead if kept + instead != word else kept
-    return word
+@cache
+def _stemmer() -> Any:
+    import Stemmer
+
+    return Stemmer.Stemmer("english")

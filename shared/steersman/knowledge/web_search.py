@@ -67,9 +67,12 @@ class SearxngSearch:
 
         if not questions:
             return []
-        with httpx.Client(timeout=self._timeout_s, follow_redirects=False) as client:
-            with ThreadPoolExecutor(max_workers=min(PARALLEL, len(questions))) as pool:
-                return list(pool.map(lambda question: self._ask(client, question), questions))
+        workers = min(PARALLEL, len(questions))
+        with (
+            httpx.Client(timeout=self._timeout_s, follow_redirects=False) as client,
+            ThreadPoolExecutor(max_workers=workers) as pool,
+        ):
+            return list(pool.map(lambda question: self._ask(client, question), questions))
 
     def _ask(self, client: Any, question: Question) -> list[Passage] | SteersmanError:
         import httpx

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import orjson
@@ -15,11 +16,14 @@ PARALLEL = 8
 EMBEDDING_MODEL = "amazon.titan-embed-text-v2:0"
 MAX_EMBEDDED_CHARACTERS = 40_000
 
-_PASSING = frozenset(
-    ["ThrottlingException", "ServiceUnavailableException", "InternalServerException", "ModelTimeoutException", "ModelErrorException", "ModelNotReadyException", "ServiceQuotaExceededException"]
-)
+# What passes by itself; any other refusal is about the request, the model or the right to use it.
+_PASSING = """
+ThrottlingException ServiceUnavailableException InternalServerException ModelTimeoutException ModelErrorException
+ModelNotReadyException ServiceQuotaExceededException
+"""
 
 
+@cache
 def bedrock_client(timeout_s: float) -> Any:
     """Return a Bedrock run-time client that waits at most `timeout_s` and tries once: the stage has its own retries."""
     import boto3
@@ -32,12 +36,15 @@ def bedrock_client(timeout_s: float) -> Any:
 
 
 class BedrockChat:
-    """A chat model behind `converse`; `client` makes the boto3 client at the first call."""
+    """A chat model behind `converse`; `client` gives the boto3 client that waits at most so many seconds."""
 
-    def __init__(self, client: Callable[[], Any], *, model: str, prices: Prices) -> None:
+    def __init__(
+        self, client: Callable[[float], Any], *, model: str, prices: Prices, timeout_s: float = 20.0
+    ) -> None:
         self.name = model
         self._client = client
         self._prices = prices
+        self._timeout_s = timeout_s
 
     def complete(
         self,
@@ -47,18 +54,12 @@ class BedrockChat:
         schema: Mapping[str, Any] | None = None,
         timeout_s: float | None = None,
     ) -> Completion:
-        """Return the model's answer. `converse` takes no schema: it is put into the system text. The client's own
-        limit holds; `timeout_s` cannot shorten it.
-        """
-        asked = (
-            system
-            if schema is None
-            else f"{system}\nAnswer with JSON of this schema only: {dumps_text(schema)}"
-        )
+        """Return the model's answer. `converse` takes no schema: it is put into the system text."""
+        form = f"\nAnswer with JSON of this schema only: {dumps_text(schema)}" if schema else ""
         answer = _call(
-            self._client().converse,
+            self._client(min(self._timeout_s, timeout_s or self._timeout_s)).converse,
             modelId=self.name,
-            system=[{"text": asked}],
+            system=[{"text": system + form}],
             messages=[{"role": "user", "content": [{"text": prompt}]}],
             inferenceConfig={"maxTokens": MAX_TOKENS, "temperature": 0.0},
         )
@@ -81,15 +82,18 @@ class BedrockEmbedder:
 
     local = False
 
-    def __init__(self, client: Callable[[], Any], *, model: str = EMBEDDING_MODEL) -> None:
+    def __init__(
+        self, client: Callable[[float], Any], *, model: str = EMBEDDING_MODEL, timeout_s: float = 20.0
+    ) -> None:
         self.name = model
         self._client = client
+        self._timeout_s = timeout_s
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Return a unit vector for each text."""
         if not texts:
             return []
-        client = self._client()
+        client = self._client(self._timeout_s)
         with ThreadPoolExecutor(max_workers=min(PARALLEL, len(texts))) as pool:
             given = list(pool.map(lambda text: self._one(client, text), texts))
         return checked_vectors(given, count=len(texts))
@@ -116,7 +120,7 @@ def _call(operation: Callable[..., Any], **request: Any) -> Any:
         return operation(**request)
     except ClientError as exc:
         code = exc.response.get("Error", {}).get("Code", "unknown error")
-        if code in _PASSING:
+        if code in _PASSING.split():
             raise Unavailable(f"Bedrock answered {code}") from exc
         raise AgentRefused(f"Bedrock refused the request: {code}") from exc
     except BotoCoreError as exc:

@@ -19,9 +19,10 @@ def choose_embedder(settings: Settings) -> Embedder:
             _endpoint(settings), model=_required(settings.embedding_model, "EMBEDDING_MODEL")
         )
     if settings.embedding_provider == "bedrock":
-        from steersman.llm.bedrock import EMBEDDING_MODEL, BedrockEmbedder
+        from steersman.llm.bedrock import EMBEDDING_MODEL, BedrockEmbedder, bedrock_client
 
-        return BedrockEmbedder(_bedrock(settings), model=settings.embedding_model or EMBEDDING_MODEL)
+        model = settings.embedding_model or EMBEDDING_MODEL
+        return BedrockEmbedder(bedrock_client, model=model, timeout_s=settings.llm_timeout_s)
     return WordLlamaEmbedder()
 
 
@@ -35,11 +36,10 @@ def choose_chat(settings: Settings) -> ChatModel | None:
             _endpoint(settings), model=_required(settings.llm_model, "LLM_MODEL"), prices=prices
         )
     if settings.llm_provider == "bedrock":
-        from steersman.llm.bedrock import BedrockChat
+        from steersman.llm.bedrock import BedrockChat, bedrock_client
 
-        return BedrockChat(
-            _bedrock(settings), model=_required(settings.llm_model, "LLM_MODEL"), prices=prices
-        )
+        model = _required(settings.llm_model, "LLM_MODEL")
+        return BedrockChat(bedrock_client, model=model, prices=prices, timeout_s=settings.llm_timeout_s)
     return None
 
 
@@ -48,12 +48,6 @@ def _endpoint(settings: Settings) -> Any:
 
     url = _required(settings.llm_base_url, "LLM_BASE_URL")
     return OpenAiEndpoint(url, api_key=_api_key(settings), timeout_s=settings.llm_timeout_s)
-
-
-def _bedrock(settings: Settings) -> Callable[[], Any]:
-    from steersman.llm.bedrock import bedrock_client
-
-    return cache(lambda: bedrock_client(settings.llm_timeout_s))
 
 
 def _api_key(settings: Settings) -> Callable[[], str]:

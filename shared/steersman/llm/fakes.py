@@ -43,8 +43,8 @@ class FakeChat:
         *,
         system: str,
         prompt: str,
-        schema: Mapping[str, Any] | None = None,
-        timeout_s: float | None = None,
+        schema: Mapping[str, Any] | None = None,  # noqa: ARG002  it answers what it was given
+        timeout_s: float | None = None,  # noqa: ARG002  at once
     ) -> Completion:
         """Return the next answer; a token is a word."""
         self.prompts.append(prompt)

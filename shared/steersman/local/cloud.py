@@ -14,6 +14,7 @@ from steersman.local.endpoints import ENVIRONMENT, Endpoints
 from steersman.local.errors import LocalCloudError
 from steersman.local.external import check_database, check_redis
 from steersman.local.ports import HOST
+from steersman.local.postgres_files import read_password
 from steersman.local.processes import last_lines, memory_mb
 from steersman.local.records import exclusive
 from steersman.local.settings import LocalSettings
@@ -26,7 +27,9 @@ State = Literal["running", "stopped", "crashed", "external"]
 
 _LOCK_PATIENCE_S = 600.0
 _LOGS = {"database": "database/postgres.log", "cache": "cache/redis.log", "cloud": "cloud/cloud.log"}
-_STATE = frozenset({*_LOGS, "logs", "outputs.json", "processes.json", "processes.new", "node.lock"})
+_STATE = frozenset(
+    {*_LOGS, "logs", "outputs.json", "processes.json", "processes.new", "node.lock", "cdk.lock"}
+)
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ class LocalCloud:
         )
 
     def _database_url(self) -> str:
-        password = postgres.read_password(self.folder / "database")
+        password = read_password(self.folder / "database")
         if password is None:
             raise LocalCloudError("the local cloud was never started", advice="Run `make up`.")
         return postgres.database_url(self._settings.database_port, password)

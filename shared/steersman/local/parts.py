@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from steersman.local import emulator, postgres, redis
+from steersman.local import emulator, postgres, postgres_files, redis
 from steersman.local.processes import Identity
 from steersman.local.supervisor import Part
 
@@ -13,11 +13,11 @@ def database(folder: Path, port: int) -> Part:
     """Return PostgreSQL with its data below `folder`."""
 
     def ready(identity: Identity, log: Path) -> None:
-        server = postgres.PostgresServer(folder, port, identity, postgres.required_password(folder))
+        server = postgres.PostgresServer(folder, port, identity, postgres_files.required_password(folder))
         postgres.await_postgres(server, log)
 
     def prepare() -> str:
-        opened = postgres.prepare(folder)
+        opened = postgres_files.prepare(folder)
         if not opened:
             return ""
         return (

@@ -7,6 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from decimal import Decimal
+from math import ceil
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +17,19 @@ from steersman.agents.job import Provenance, StageJob, StageResult
 from steersman.agents.registry import Registry
 from steersman.agents.selection import Candidate
 from steersman.errors import AgentError, InvalidResult, NoAgent, StageTimeout, SteersmanError
-from steersman.json import dumps
-from steersman.tasks.planner import BudgetSpent, DeadlinePassed, Decision, LeaseLost, Plan, describe
+from steersman.json import dumps, nul_path
+from steersman.tasks.planner import (
+    BudgetSpent,
+    DeadlinePassed,
+    Decision,
+    ExpressionFailed,
+    LeaseLost,
+    Plan,
+    describe,
+)
+from steersman.tasks.storable import unstorable
 from steersman.tasks.store import Outcome
+from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 
 MAX_OUTPUT_BYTES = 256 * 1024
 MAX_PARALLEL_AGENTS = 16
@@ -78,9 +90,12 @@ class Runner:
             else:
                 decision = decision or self._failed(attempt, _no_agent(attempt))
                 outcomes.append(_outcome(attempt, decision))
-        calls = [(chosen[key[0]], group, self._start(chosen[key[0]], group)) for key, group in groups.items()]
-        for candidate, group, call in calls:
-            answers = _await(call, group, candidate)
+        calls = [
+            (chosen[key[0]], group, self._start(chosen[key[0]], group), monotonic() + _allowed_s(group))
+            for key, group in groups.items()
+        ]
+        for candidate, group, call, until in calls:
+            answers = _await(call, group, candidate, until)
             for attempt, answer in zip(group, answers, strict=True):
                 outcomes.append(self._after(attempt, candidate, answer))
         return outcomes
@@ -95,8 +110,11 @@ class Runner:
             return plan.fatal(describe(BudgetSpent(f"the task's budget of {budget} USD is spent")))
         if row["lease_lost"] and job.attempt > plan.stage(job.stage).retry.max_attempts:
             return self._failed(attempt, LeaseLost("the worker of the last attempt fell silent"))
-        if not plan.wanted(job.stage, job.input, job.results):
-            return plan.skipped(job.stage)
+        try:
+            if not plan.wanted(job.stage, job.input, job.results):
+                return plan.skipped(job.stage)
+        except ExpressionFailed as exc:
+            return self._failed(attempt, exc)
         schema = plan.schema(job.stage, "input_schema")
         if schema and (faults := schema.faults({"input": job.input, "results": job.results}, "job")):
             error = InvalidResult("what the stage was given does not match its input_schema", faults=faults)
@@ -137,11 +155,23 @@ class Runner:
         return decision
 
 
-def _await(call: "Future[list[Answer]]", group: Sequence[Attempt], candidate: Candidate) -> list[Answer]:
-    """Return an agent's answers, one for each attempt; what goes wrong becomes the answer of all."""
+def _allowed_s(group: Sequence[Attempt]) -> float:
+    """Return how long an agent may take for a group: its jobs' `timeout_s` for each wave of parallel calls."""
+    waves = ceil(len(group) / MAX_PARALLEL_AGENTS)
+    return min(group[0].job.timeout_s * waves, MAX_STAGE_TIMEOUT_S)
+
+
+def _await(
+    call: "Future[list[Answer]]", group: Sequence[Attempt], candidate: Candidate, until: float
+) -> list[Answer]:
+    """Return an agent's answers, one for each attempt; what goes wrong becomes the answer of all.
+
+    `until` (monotonic) is counted from the start of the call: agents run side by side, so waiting for one of them
+    takes nothing from, and adds nothing to, the time of the next.
+    """
     timeout_s = group[0].job.timeout_s
     try:
-        answers = call.result(timeout=timeout_s)
+        answers = call.result(timeout=max(0.0, until - monotonic()))
     except FutureTimeout:
         call.cancel()
         return [StageTimeout(f"agent '{candidate.name}' took longer than {timeout_s:g} s")] * len(group)
@@ -163,6 +193,10 @@ def _checked(attempt: Attempt, result: StageResult) -> Answer:
         size = len(dumps(result.output))
     except TypeError as exc:
         return InvalidResult(f"the result has no JSON form: {exc}")
+    if faults := unstorable({"output": result.output, "model": result.model}):
+        return InvalidResult("the result cannot be stored", faults=faults)
+    if nul_path(result.output) is not None:
+        return InvalidResult(f"the result holds a NUL character in output{nul_path(result.output)}")
     if size > MAX_OUTPUT_BYTES:
         return InvalidResult(f"the result has {size} bytes; at most {MAX_OUTPUT_BYTES} are allowed")
     schema = attempt.plan.schema(attempt.job.stage, "output_schema")

@@ -2,7 +2,8 @@
 
 Keys carry the hash tag {task id}, so that each task's keys share a shard:
   task:{id}:events   stream, one CloudEvent an entry; either whole from the task's first event on, or absent
-  task:{id}:view     hash: epoch (of the stream), version (grows with every event), body (the cached view)
+  task:{id}:view     hash: epoch and ended (of the stream), has:{event} for each of its events, version (grows with
+                     every event), body (the cached view)
 Both live for 10 minutes after the task's end, and at most a day without an event.
 """
 
@@ -10,7 +11,8 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
+from math import ceil
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,44 +26,75 @@ from steersman.tasks.store import Fact
 
 AFTER_END_S = 600
 SILENT_S = 86_400
+MAX_POSITION = 2**64
 RUNNING_VIEW_S = 5  # a view whose last event was lost in a crash is wrong for at most this long
 
-# KEYS: stream, view. ARGV: epoch, '1' when these are the task's first events, seconds to live, events...
-_PUBLISH = """
-local known = redis.call('EXISTS', KEYS[1]) == 1 or redis.call('HEXISTS', KEYS[2], 'rebuilding') == 1
-if ARGV[2] == '1' and not known then
-  redis.call('HSET', KEYS[2], 'epoch', ARGV[1])
-  known = true
+# What scripts share: a stream is whole when the view knows its epoch; an event's id is noted where it is appended.
+_SCRIPT = """
+local stream, view = KEYS[1], KEYS[2]
+local function whole() return redis.call('EXISTS', stream) == 1 and redis.call('HEXISTS', view, 'epoch') == 1 end
+local function append(id, event)
+  if redis.call('HSETNX', view, 'has:' .. id, '1') == 1 then
+    redis.call('XADD', stream, '*', 'event', event, 'id', id)
+  end
 end
-redis.call('HINCRBY', KEYS[2], 'version', 1)
-redis.call('HDEL', KEYS[2], 'body')
-if known then
-  for i = 4, #ARGV do redis.call('XADD', KEYS[1], '*', 'event', ARGV[i]) end
+local function live(seconds)
+  redis.call('EXPIRE', stream, seconds)
+  redis.call('EXPIRE', view, seconds)
 end
-local ttl = tonumber(ARGV[3])
-redis.call('EXPIRE', KEYS[1], ttl)
-redis.call('EXPIRE', KEYS[2], ttl)
-return known and 1 or 0
 """
 
-# KEYS: stream, view. ARGV: epoch, seconds to live, events of the log. What was published since the log was read
-# (never lost: `begin_rebuild` comes before reading it) follows behind; none comes twice.
-_REBUILD = """
-local published = redis.call('XRANGE', KEYS[1], '-', '+')
-local seen = {}
-redis.call('DEL', KEYS[1])
-for i = 3, #ARGV do
-  seen[cjson.decode(ARGV[i])['id']] = true
-  redis.call('XADD', KEYS[1], '*', 'event', ARGV[i])
+# ARGV: epoch, '1' when these are the task's first events, '1' when its end is among them, then id and event of each
+_PUBLISH = (
+    _SCRIPT
+    + """
+local kept = whole() or redis.call('HEXISTS', view, 'rebuilding') == 1
+if ARGV[2] == '1' and not kept then
+  redis.call('HSET', view, 'epoch', ARGV[1])
+  kept = true
 end
-for _, entry in ipairs(published) do
-  if not seen[cjson.decode(entry[2][2])['id']] then redis.call('XADD', KEYS[1], '*', 'event', entry[2][2]) end
-end
-redis.call('HSET', KEYS[2], 'epoch', ARGV[1])
-redis.call('HDEL', KEYS[2], 'rebuilding')
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-redis.call('EXPIRE', KEYS[2], ARGV[2])
+redis.call('HINCRBY', view, 'version', 1)
+redis.call('HDEL', view, 'body')
+if ARGV[3] == '1' then redis.call('HSET', view, 'ended', '1') end
+if kept then for i = 4, #ARGV, 2 do append(ARGV[i], ARGV[i + 1]) end end
+live(redis.call('HEXISTS', view, 'ended') == 1 and %d or %d)
 """
+    % (AFTER_END_S, SILENT_S)
+)
+
+_BEGIN_REBUILD = (
+    _SCRIPT
+    + """
+if whole() then return end
+local version = redis.call('HGET', view, 'version') or '0'
+redis.call('DEL', stream, view)
+redis.call('HSET', view, 'rebuilding', '1', 'version', version)
+redis.call('EXPIRE', view, %d)
+"""
+    % AFTER_END_S
+)
+
+# ARGV: epoch, '1' when the task's end is among the events, then id and event of each line of the log. What was
+# published since the log was read (kept, because `begin_rebuild` comes before) follows behind; none comes twice.
+_REBUILD = (
+    _SCRIPT
+    + """
+local published = {}
+if not whole() then
+  published = redis.call('XRANGE', stream, '-', '+')
+  local version = redis.call('HGET', view, 'version') or '0'
+  local ended = redis.call('HEXISTS', view, 'ended') == 1
+  redis.call('DEL', stream, view)
+  redis.call('HSET', view, 'epoch', ARGV[1], 'version', version)
+  if ended then redis.call('HSET', view, 'ended', '1') end
+end
+if ARGV[2] == '1' then redis.call('HSET', view, 'ended', '1') end
+for i = 3, #ARGV, 2 do append(ARGV[i], ARGV[i + 1]) end
+for _, entry in ipairs(published) do append(entry[2][4], entry[2][2]) end
+live(%d)
+"""
+    % AFTER_END_S
+)
 
 # KEYS: view. ARGV: version, body, until when it is fresh, seconds to live of the key
 _KEEP_VIEW = """
@@ -87,6 +120,7 @@ class LiveTasks:
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
         self._publish = client.register_script(_PUBLISH)
+        self._begin_rebuild = client.register_script(_BEGIN_REBUILD)
         self._rebuild = client.register_script(_REBUILD)
         self._keep_view = client.register_script(_KEEP_VIEW)
 
@@ -99,11 +133,9 @@ class LiveTasks:
         )
         with translated_errors(), self._redis.pipeline(transaction=False) as pipeline:
             for task_id, group in by_task:
-                events = [cloudevent.of_fact(fact) for fact in group]
-                begins = events[0]["type"] == "steersman.task.submitted.v1"
-                ends = any(cloudevent.ends_task(event["type"]) for event in events)
-                ttl_s = AFTER_END_S if ends else SILENT_S
-                arguments = [uuid4().hex, "1" if begins else "0", ttl_s, *map(dumps, events)]
+                of_task = list(group)
+                begins = of_task[0].event == "task.submitted"
+                arguments = [uuid4().hex, "1" if begins else "0", *_arguments(of_task)]
                 self._publish(keys=_keys(task_id), args=arguments, client=pipeline)
             pipeline.execute()
 
@@ -122,33 +154,30 @@ class LiveTasks:
         stream, view = _keys(task_id)
         asked_epoch, position = _parse_cursor(cursor)
         with translated_errors():
-            epoch, entries, last = self._snapshot(stream, view, asked_epoch, position)
-            if epoch is None or last is None:
+            epoch, ended, entries = self._snapshot(stream, view, asked_epoch, position)
+            if epoch is None:
                 return None
             start = position if asked_epoch == epoch else "0-0"
-            if not entries and wait_s > 0 and not cloudevent.ends_task(_event(last)["type"]):
-                reply: Any = self._redis.xread({stream: start}, block=int(wait_s * 1000)) or []
+            if not entries and wait_s > 0 and not ended:
+                # Rounded up: to block for 0 ms is to block for ever.
+                reply: Any = self._redis.xread({stream: start}, block=ceil(wait_s * 1000)) or []
                 entries = reply[0][1] if reply else []
-        events = [_event(entry) for entry in entries]
+        events: list[dict[str, Any]] = [loads(entry[1][b"event"]) for entry in entries]
         end = entries[-1][0].decode() if entries else start
-        newest = events[-1] if events else _event(last)
-        return EventPage(events, _cursor(epoch, end), cloudevent.ends_task(newest["type"]))
+        ended = ended or any(cloudevent.ends_task(event["type"]) for event in events)
+        return EventPage(events, _cursor(epoch, end), ended)
 
     def begin_rebuild(self, task_id: UUID) -> None:
         """Have events kept from now on, though there is no stream: what the log is too old for is then not lost."""
-        stream, view = _keys(task_id)
-        with translated_errors(), self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.delete(stream)
-            pipeline.hdel(view, "epoch")
-            pipeline.hset(view, "rebuilding", 1)
-            pipeline.expire(view, AFTER_END_S)
-            pipeline.execute()
+        with translated_errors():
+            self._begin_rebuild(keys=_keys(task_id))
 
     def rebuild(self, task_id: UUID, facts: Sequence[Fact]) -> None:
-        """Put a lost stream back from the log, which was read after `begin_rebuild`."""
+        """Put a lost stream back from the log, which was read after `begin_rebuild`; or, where there is a stream,
+        append the events that it lacks.
+        """
         with translated_errors():
-            events = [dumps(cloudevent.of_fact(fact)) for fact in facts]
-            self._rebuild(keys=_keys(task_id), args=[uuid4().hex, AFTER_END_S, *events])
+            self._rebuild(keys=_keys(task_id), args=[uuid4().hex, *_arguments(facts)])
 
     def view(self, task_id: UUID) -> tuple[dict[str, Any] | None, int]:
         """Return the cached view, or None, and the version that a new one must be kept under."""
@@ -166,23 +195,28 @@ class LiveTasks:
             self._keep_view(keys=[_keys(task_id)[1]], args=[version, body, until, AFTER_END_S])
 
     def _snapshot(self, stream: str, view: str, asked_epoch: str, position: str) -> Any:
+        """Return the stream's epoch (None: there is no whole stream), whether its task has ended, and the entries."""
         with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.hget(view, "epoch")
+            pipeline.hmget(view, ["epoch", "ended"])
+            pipeline.exists(stream)
             pipeline.xrange(stream, min=f"({position}")
-            pipeline.xrevrange(stream, count=1)
-            epoch, entries, last = pipeline.execute()
-            if epoch is not None and epoch.decode() != asked_epoch:
-                entries = self._redis.xrange(stream)
-        return (epoch.decode() if epoch else None), entries, (last[0] if last else None)
+            (epoch, ended), there, entries = pipeline.execute()
+        if epoch is None or not there:
+            return None, False, []
+        if epoch.decode() != asked_epoch:
+            entries = self._redis.xrange(stream)
+        return epoch.decode(), ended is not None, entries
 
 
 def _keys(task_id: UUID) -> list[str]:
     return [f"task:{{{task_id}}}:events", f"task:{{{task_id}}}:view"]
 
 
-def _event(entry: Any) -> dict[str, Any]:
-    event: dict[str, Any] = loads(entry[1][b"event"])
-    return event
+def _arguments(facts: Sequence[Fact]) -> list[Any]:
+    """Return what scripts take of events: whether the task's end is among them, then id and event of each."""
+    ends = any(cloudevent.ends_task(f"steersman.{fact.event}.v1") for fact in facts)
+    events = [(str(fact.id), dumps(cloudevent.of_fact(fact))) for fact in facts]
+    return ["1" if ends else "0", *chain.from_iterable(events)]
 
 
 def _cursor(epoch: str, position: str) -> str:
@@ -195,6 +229,8 @@ def _parse_cursor(cursor: str | None) -> tuple[str, str]:
     try:
         epoch, position = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(":")
         first, second = position.split("-")
+        if not 0 <= int(first) < MAX_POSITION or not 0 <= int(second) < MAX_POSITION:
+            raise ValueError("no position in a stream")
         return epoch, f"{int(first)}-{int(second)}"
     except (ValueError, binascii.Error, UnicodeDecodeError):
         fault = Fault("after", "not a cursor of this API; leave it out to start from the first event")

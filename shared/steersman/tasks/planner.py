@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import jmespath
+from jmespath.exceptions import JMESPathError
 
 from steersman.errors import AgentError, SteersmanError
 from steersman.tasks.schema import Schema
@@ -88,9 +89,18 @@ class Plan:
         return {ancestor: results.get(ancestor) for ancestor in sorted(self.template.ancestors[name])}
 
     def wanted(self, name: str, task_input: Mapping[str, Any], results: Mapping[str, Result]) -> bool:
-        """Say whether the stage's `when` lets it run; a falsy value (false, null, empty) does not."""
+        """Say whether the stage's `when` lets it run; a falsy value (false, null, empty) does not.
+
+        Raises ExpressionFailed when `when` cannot be applied to these values (the length of null, for one).
+        """
         when = self.stage(name).when
-        return when is None or bool(jmespath.search(when, {"input": task_input, "results": results}))
+        if when is None:
+            return True
+        try:
+            return bool(jmespath.search(when, {"input": task_input, "results": results}))
+        except JMESPathError as exc:
+            # The library's own words hold the value.
+            raise ExpressionFailed(f"`when` cannot be applied: {type(exc).__name__}") from exc
 
     def schema(self, name: str, kind: str) -> Schema | None:
         """Return the compiled `input_schema` or `output_schema` of a stage, or None where it has none."""
@@ -164,6 +174,13 @@ class BudgetSpent(AgentError):
     """The task's budget is spent before its end."""
 
     code = "budget_spent"
+    retryable = False
+
+
+class ExpressionFailed(AgentError):
+    """A stage's `when` cannot be applied to the results that it reads."""
+
+    code = "expression_failed"
     retryable = False
 
 

@@ -20,17 +20,19 @@ class Plans:
 
     def of(self, template_ids: Iterable[UUID]) -> Mapping[UUID, Plan]:
         """Return the plans of these published versions: no round trip when all are known, else one."""
-        missing = [template_id for template_id in set(template_ids) if template_id not in self._kept]
-        if missing:
-            if len(self._kept) + len(missing) > MAX_KEPT:
-                self._kept.clear()
+        wanted = set(template_ids)
+        found = {template_id: self._kept[template_id] for template_id in wanted if template_id in self._kept}
+        if missing := list(wanted - found.keys()):
             for row in template_store.by_id(self._database, missing):
-                self.keep(Plan(row["id"], row["version"], parse_template(row["spec"])))
-        return self._kept
+                plan = Plan(row["id"], row["version"], parse_template(row["spec"]))
+                found[plan.template_id] = self.keep(plan)
+        return found
 
     def known(self, template_id: UUID) -> Plan | None:
         """Return a plan that has been read before, or None."""
         return self._kept.get(template_id)
 
     def keep(self, plan: Plan) -> Plan:
+        if len(self._kept) >= MAX_KEPT:
+            self._kept.clear()
         return self._kept.setdefault(plan.template_id, plan)

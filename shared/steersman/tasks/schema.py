@@ -8,6 +8,8 @@ import jsonschema_rs
 from steersman.errors import Fault
 
 MAX_FAULTS = 20
+MAX_REASON = 300
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def _refuse_remote(uri: str) -> Any:
@@ -18,12 +20,16 @@ class Schema:
     """A compiled schema. Raises ValueError with the reason when `document` is not a valid 2020-12 schema."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
+        if document.get("$schema", DIALECT) != DIALECT:
+            # Before anything else: the library would fetch an unknown dialect from the network.
+            raise ValueError(f"$schema: only {DIALECT} is spoken here")
         try:
-            jsonschema_rs.meta.validate(
-                {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
-            )
+            jsonschema_rs.meta.validate({**document, "$schema": DIALECT})
             self._validator = jsonschema_rs.Draft202012Validator(
-                dict(document), retriever=_refuse_remote, pattern_options=jsonschema_rs.RegexOptions()
+                dict(document),
+                retriever=_refuse_remote,
+                pattern_options=jsonschema_rs.RegexOptions(),
+                mask="the value",  # reasons are stored, logged and sent: they never hold the payload
             )
         except jsonschema_rs.ValidationError as exc:
             place = "/".join(map(str, exc.instance_path))
@@ -35,7 +41,8 @@ class Schema:
             return ()
         found = []
         for error in self._validator.iter_errors(value):
-            found.append(Fault(".".join([at, *map(str, error.instance_path)]), error.message))
+            field = ".".join([at, *map(str, error.instance_path)])
+            found.append(Fault(field[:MAX_REASON], error.message[:MAX_REASON]))
             if len(found) == MAX_FAULTS:
                 break
         return tuple(found)

@@ -84,9 +84,15 @@ class Tasks:
                 self._found(task_id)
                 self._live.begin_rebuild(task_id)
                 self._live.rebuild(task_id, store.facts(self._database, task_id))
-            elif page.events or page.ended or wait_s == 0:
+            elif page.events or page.ended:
                 return page
-            return self._live.read(task_id, after, wait_s=wait_s) or EventPage([], after or "", ended=False)
+            if page is None or wait_s > 0:
+                page = self._live.read(task_id, after, wait_s=wait_s)
+            if page is not None and not page.events and not page.ended:
+                # Silence: the last event may have been lost on its way to Redis. Who follows must see the end.
+                self._live.rebuild(task_id, store.facts(self._database, task_id))
+                page = self._live.read(task_id, after, wait_s=0)
+            return page or EventPage([], after or "", ended=False)
         except Unavailable:
             return self._events_without_cache(task_id, after, wait_s)
 

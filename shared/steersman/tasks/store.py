@@ -263,8 +263,8 @@ def page(
         "template": "t.template_name = %(template)s",
         "priority": "t.priority = %(priority)s",
         "labels": "t.labels @> %(labels)s",
-        "created_after": "t.id >= first_id_at(%(created_after)s)",
-        "created_before": "t.id < first_id_at(%(created_before)s)",
+        "created_after": "t.id >= first_id_at(greatest(%(created_after)s, timestamptz 'epoch'))",
+        "created_before": "t.id < first_id_at(greatest(%(created_before)s, timestamptz 'epoch'))",
     }
     used = {name: value for name, value in filters.items() if value is not None}
     where = " AND ".join(["t.project_id = %(project_id)s", *(conditions[name] for name in used)])

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import jmespath
 from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from steersman.errors import Fault, InvalidInput
@@ -232,10 +233,27 @@ def _expression_faults(template: Template) -> list[Fault]:
         except JMESPathError as exc:
             faults.append(Fault(place, f"not a JMESPath expression: {exc}".replace("\n", " ")))
             continue
+        faults.extend(Fault(place, reason) for reason in _wrong_calls(parsed))
         for name in sorted(_results_read(parsed) - template.ancestors[stage.name]):
             known = "does not end before this stage" if name in template.by_name else "does not exist"
             faults.append(Fault(place, f"reads results.{name}, but stage '{name}' {known}"))
     return faults
+
+
+def _wrong_calls(node: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the function calls of an expression, which JMESPath finds only when it runs."""
+    children = [child for child in node.get("children", []) if isinstance(child, Mapping)]
+    wrong = [reason for child in children for reason in _wrong_calls(child)]
+    if node.get("type") == "function_expression":
+        name, given = node["value"], len(children)
+        known = Functions.FUNCTION_TABLE.get(name)
+        if known is None:
+            return [*wrong, f"there is no function '{name}'"]
+        needed = len(known["signature"])
+        variadic = bool(needed) and known["signature"][-1].get("variadic", False)
+        if given < needed or (given > needed and not variadic):
+            wrong.append(f"'{name}' takes {needed} arguments, not {given}")
+    return wrong
 
 
 def _results_read(node: Mapping[str, Any]) -> set[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from steersman.db.connection import Database
-from steersman.errors import InvalidInput, NotFound
+from steersman.errors import Conflict, InvalidInput, NotFound
 from steersman.http import cursors
 from steersman.ids import new_id
 from steersman.json import loads
@@ -15,6 +15,8 @@ from steersman.tasks import template_store
 from steersman.tasks.template import Template, parse_template
 
 DEFAULTS = ("standard_query", "simple_lookup", "complex_research", "web_enhanced", "quick_answer")
+
+PUBLISH_TRIES = 5
 
 
 @cache
@@ -35,8 +37,16 @@ def check(document: Mapping[str, Any], at: str = "template") -> Template:
 
 def publish(database: Database, project_id: UUID, template: Template, *, by: str) -> dict[str, Any]:
     """Add a template as the next version of its name; the newest version's own text adds nothing."""
-    row = template_store.publish(database, project_id, new_id(), template, created_by=by)
-    return {"name": template.name, "version": row["version"], "published": row["added"]}
+    for tries_left in reversed(range(PUBLISH_TRIES)):
+        try:
+            row = template_store.publish(database, project_id, new_id(), template, created_by=by)
+        except Conflict:
+            # Another publication took the version meanwhile.
+            if not tries_left:
+                raise
+        else:
+            return {"name": template.name, "version": row["version"], "published": row["added"]}
+    raise AssertionError("unreachable")
 
 
 def page(database: Database, project_id: UUID, *, cursor: str | None, limit: int) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class TaskSubmission(Body):
     """A task to do: `template` on `input`."""
 
     template: TemplateName = "standard_query"
-    template_version: int | None = Field(default=None, ge=1, description="Default: the newest")
+    template_version: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Default: the newest")
     input: dict[str, Any]
     project: ProjectSlug = "default"
     priority: Priority = Priority.MEDIUM

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from steersman.local.errors import LocalCloudError
-from steersman.local.postgres import PostgresServer, prepare, start_postgres
+from steersman.local.postgres import PostgresServer, start_postgres
+from steersman.local.postgres_files import prepare
 from steersman.local.processes import find
 
 

@@ -40,8 +40,8 @@ _SPLIT = re.compile(
 )
 _NEEDS_WEB = re.compile(
     r"\b(today|tonight|yesterday|tomorrow|right now|currently|at the moment|this (week|month|year)|latest|newest|"
-    r"most recent|breaking|news|headlines?|weather|forecast|stock price|share price|exchange rate|on the (web|internet)|"
-    r"online)\b",
+    r"most recent|breaking|news|headlines?|weather|forecast|stock price|share price|exchange rate|online|"
+    r"on the (web|internet))\b",
     re.IGNORECASE,
 )
 

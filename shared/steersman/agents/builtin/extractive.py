@@ -36,8 +36,11 @@ _REFERS_BACK = re.compile(
 _NUMBER = re.compile(
     r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|million|half|twice)\b"
 )
-_DATE = re.compile(r"\b(1[5-9]\d\d|20\d\d)\b|\b(january|february|march|april|june|july|august|september|october|"
-                   r"november|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b", re.IGNORECASE)  # fmt: skip
+_DATE = re.compile(
+    r"\b(1[5-9]\d\d|20\d\d)\b|\b(january|february|march|april|june|july|august|september|october|november|"
+    r"december|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b",
+    re.IGNORECASE,
+)
 _CODE = re.compile(r"[\w)]\(|^\s*(\$|>>>|pip |import |from |uv |npm )|--\w|=\S|[a-z]_[a-z]|[a-z]\.[a-z]+\(")
 _NAME = re.compile(r"\b[A-Z][a-z]+ [A-Z][a-z]+|\bby\b|@\w")
 _DEFINES = re.compile(

@@ -94,7 +94,8 @@ def _json(text: str) -> dict[str, Any]:
 def _statement(one: Any, passages: Sequence[Passage]) -> Statement | None:
     if not isinstance(one, dict) or not isinstance(one.get("text"), str):
         return None
-    cited = one.get("sources") if isinstance(one.get("sources"), list) else []
+    given = one.get("sources")
+    cited = given if isinstance(given, list) else []
     numbers = dict.fromkeys(
         n for n in cited if isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= len(passages)
     )

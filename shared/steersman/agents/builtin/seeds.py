@@ -1,4 +1,4 @@
-"""The agents that the registry holds from the start: the built-in ones, and the ten core agents that await an endpoint."""
+"""The agents that the registry holds from the start: the built-in ones, and ten that await an endpoint."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -14,18 +14,27 @@ WITH decided AS (
   WHERE s.status = 'running' AND s.lease_id = d.lease_id
   ORDER BY s.task_id, s.name
   FOR UPDATE OF s
+), dooming AS (
+  SELECT DISTINCT h.task_id
+  FROM held h JOIN decided d ON d.task_id = h.task_id AND d.stage = h.name
+  WHERE d.fails_task
 ), ended AS (
   UPDATE task_stages s
-  SET status = d.status, output = d.output, error = d.error, agent_id = d.agent_id, agent_name = d.agent_name,
+  SET status = v.status, output = d.output, error = d.error, agent_id = d.agent_id, agent_name = d.agent_name,
       model = d.model, cost_usd = s.cost_usd + d.cost_usd, tokens = s.tokens + d.tokens,
       lease_id = NULL, lease_expires_at = NULL,
-      attempt = s.attempt + (d.status = 'ready')::int,
-      ready_at = CASE WHEN d.status = 'ready' THEN clock_timestamp() + make_interval(secs => d.delay_s) ELSE s.ready_at END,
-      finished_at = CASE WHEN d.status = 'ready' THEN NULL ELSE clock_timestamp() END
+      attempt = s.attempt + (v.status = 'ready')::int,
+      ready_at = CASE WHEN v.status = 'ready' THEN clock_timestamp() + make_interval(secs => d.delay_s) ELSE s.ready_at END,
+      finished_at = CASE WHEN v.status = 'ready' THEN NULL ELSE clock_timestamp() END
   FROM held h JOIN decided d ON d.task_id = h.task_id AND d.stage = h.name
+  CROSS JOIN LATERAL (
+    -- A task that fails in this batch tries nothing again.
+    SELECT CASE WHEN d.status = 'ready' AND d.task_id IN (SELECT task_id FROM dooming) THEN 'cancelled'
+                ELSE d.status END AS status
+  ) v
   WHERE s.task_id = h.task_id AND s.name = h.name
-  RETURNING s.task_id, s.name, s.project_id, s.capability, s.status, s.attempt - (d.status = 'ready')::int AS attempt,
-            d.output, d.error, d.delay_s, d.fails_task, d.ends_sink, d.gives_output, d.agent_id, d.agent_name, d.model,
+  RETURNING s.task_id, s.name, s.project_id, s.capability, s.status, s.attempt - (v.status = 'ready')::int AS attempt,
+            d.output, d.error, CASE WHEN v.status = 'ready' THEN d.delay_s END AS delay_s, d.fails_task, d.ends_sink, d.gives_output, d.agent_id, d.agent_name, d.model,
             d.cost_usd, d.tokens, d.quality,
             (extract(epoch FROM clock_timestamp() - s.started_at) * 1000)::bigint AS duration_ms
 ), doomed AS (

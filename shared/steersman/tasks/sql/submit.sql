@@ -20,6 +20,10 @@ WITH tasks AS (
   INSERT INTO idempotency_keys (project_id, route, key, request_hash, response)
   SELECT %(key_project_id)s::uuid, %(key_route)s::text, %(key)s::text, %(key_hash)s::text, %(key_response)s::jsonb
   WHERE %(key)s::text IS NOT NULL
+  -- An answer past its 24 hours gives way; over a fresh one NULL breaks the column's rule, and nothing is accepted.
+  ON CONFLICT (project_id, route, key) DO UPDATE
+    SET request_hash = CASE WHEN idempotency_keys.created_at <= now() - interval '24 hours' THEN excluded.request_hash END,
+        response = excluded.response, created_at = now()
 )
 INSERT INTO task_stage_logs (task_id, project_id, stage, event, attempt, created_at)
 SELECT task_id, project_id, stage, event, attempt, %(created_at)s

@@ -19,7 +19,7 @@ END $$;
 -- prunes to one partition and no second key column is needed (docs/adr/0002).
 -- The epoch is taken from an interval because that is immutable, so that the planner can inline the function.
 CREATE FUNCTION first_id_at(moment timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT (lpad(to_hex(floor(extract(epoch FROM moment - timestamptz 'epoch') * 1000)::bigint), 12, '0')
+  SELECT (lpad(to_hex(greatest(0, floor(extract(epoch FROM moment - timestamptz 'epoch') * 1000))::bigint), 12, '0')
           || repeat('0', 20))::uuid
 $$;
 
