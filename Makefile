@@ -17,8 +17,9 @@ venv: $(VENV)/.ready  ## The virtual environment with the locked dependencies
 $(VENV)/.ready: requirements/dev.txt requirements/bootstrap.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; try: make PYTHON=python3.11 …") if sys.version_info < (3, 11) else None'
 	@echo "making $(VENV) with the locked dependencies"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@# uv is in the lock too, so that it stays; without it the environment is new, or was left half-made.
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv --clear $(VENV) && $(BIN)/python -m pip install --quiet \
+	  --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt; }
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@

@@ -5,8 +5,8 @@ from cdk_nag import AwsSolutionsChecks
 
 from infra.environments import find
 from infra.models import read_models
-from infra.stacks.data import DataStack
 from infra.stacks.services import ServicesStack
+from infra.stacks.stateful import DataStack
 
 DEFAULT = "local"
 

@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from steersman.bootstrap import parts
 from steersman.http.api import Api, new_router, problems
-from steersman.http.health import HealthView, answer
+from steersman.http.health import HealthView, answer, described
 from steersman.http.openapi import committed
 
 router = new_router()
@@ -14,7 +14,7 @@ router = new_router()
 
 @router.get(
     "/v1/health", tags=["health"], summary="Health of everything", operation_id="getHealth",
-    responses=problems(HealthView, 200, 429, 503),
+    responses=described(),
 )  # fmt: skip
 def health() -> Response[HealthView]:
     """Say whether the parts that every request needs are well: 200, or 503 naming what is not."""
@@ -23,7 +23,7 @@ def health() -> Response[HealthView]:
 
 @router.get(
     "/v1/health/database", tags=["health"], summary="Health of PostgreSQL", operation_id="getDatabaseHealth",
-    responses=problems(HealthView, 200, 429, 503),
+    responses=described(),
 )  # fmt: skip
 def database() -> Response[HealthView]:
     """Ask the database; its schema's revision is told too."""
@@ -32,7 +32,7 @@ def database() -> Response[HealthView]:
 
 @router.get(
     "/v1/health/cache", tags=["health"], summary="Health of Redis", operation_id="getCacheHealth",
-    responses=problems(HealthView, 200, 429, 503),
+    responses=described(),
 )  # fmt: skip
 def cache() -> Response[HealthView]:
     """Ask the cache."""
@@ -41,7 +41,7 @@ def cache() -> Response[HealthView]:
 
 @router.get(
     "/v1/health/queues", tags=["health"], summary="Depth of the stage queues", operation_id="getQueueHealth",
-    responses=problems(HealthView, 200, 429, 503),
+    responses=described(),
 )  # fmt: skip
 def queues() -> Response[HealthView]:
     """Say how many jobs wait, are in hand or are dead, for each stage queue."""
@@ -50,7 +50,7 @@ def queues() -> Response[HealthView]:
 
 @router.get(
     "/v1/health/llm", tags=["health"], summary="Health of the models", operation_id="getModelHealth",
-    responses=problems(HealthView, 200, 429, 503),
+    responses=described(),
 )  # fmt: skip
 def llm() -> Response[HealthView]:
     """Ask the configured models."""

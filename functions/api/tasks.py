@@ -88,7 +88,7 @@ def get_task(task_id: UUID) -> TaskView:
 
 @router.post(
     "/v1/tasks/<task_id>/cancel", tags=["tasks"], summary="Cancel a task", operation_id="cancelTask",
-    responses=problems(TaskView, 200, 404, 409, 422, 429, 503),
+    responses=problems(TaskView, 200, 400, 404, 409, 413, 415, 422, 429, 503),
 )  # fmt: skip
 def cancel_task(
     task_id: UUID, body: Cancellation | None = None, idempotency_key: IdempotencyKey = None

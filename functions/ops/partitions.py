@@ -13,6 +13,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
         months = parts().settings.history_retention_months
         report = ensure(parts().database, months_ahead=MONTHS_AHEAD, retention_months=months)
         forgotten = forget_expired(parts().database)
-    done = {"created": report.created, "dropped": report.dropped, "forgotten_keys": forgotten}
+    # Not `created`: a log record has a field of that name already.
+    done = {
+        "partitions_made": report.created,
+        "partitions_dropped": report.dropped,
+        "forgotten_keys": forgotten,
+    }
     parts().logger.fact("history partitions kept", **done)
     return done

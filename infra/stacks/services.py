@@ -18,7 +18,7 @@ from infra.environments import Environment
 from infra.function_table import BY_NAME, FUNCTIONS, STAGE_TIMEOUT_S, Access
 from infra.models import Models
 from infra.routes import read_routes
-from infra.stacks.data import DataStack
+from infra.stacks.stateful import DataStack
 from infra.stacks.variables import variables
 from steersman.tasks.words import Queue
 

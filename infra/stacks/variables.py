@@ -6,7 +6,7 @@ from aws_cdk import CfnParameter, Stack
 
 from infra.environments import Environment
 from infra.models import KEY_SETTING, PASSED_THROUGH, Models, parameter, variable
-from infra.stacks.data import BuiltStores, DataStack
+from infra.stacks.stateful import BuiltStores, DataStack
 
 
 def variables(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 
 from steersman import __version__
 from steersman.errors import SteersmanError
+from steersman.http.api import problems
 
 CONTENT_TYPE = "application/health+json"  # draft-inadarei-api-health-check-06
 
@@ -61,6 +63,13 @@ class Health:
         except SteersmanError as exc:
             found = {"status": "down", "reason": exc.message}
         return {**found, "duration_ms": round((perf_counter() - began) * 1000, 1)}
+
+
+def described() -> dict[int, Any]:
+    """Return the `responses` of a health route's description: a view under 200 and 503, problems otherwise."""
+    view = {"content": {CONTENT_TYPE: {"model": HealthView}}}
+    statuses = {status: {"description": HTTPStatus(status).phrase, **view} for status in (200, 503)}
+    return {**problems(None, 200, 429), **statuses}
 
 
 def answer(view: HealthView) -> Response[HealthView]:

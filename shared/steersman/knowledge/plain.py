@@ -20,7 +20,7 @@ _ITEM = re.compile(r"^\s*([-*+•]|\d{1,3}[.)]|#\.)\s+")
 _LINE_BLOCK = re.compile(r"^\s*\| ")
 # Bounded, so that a text made to be slow is not: nothing scans to the end of a document from each of its marks.
 _ROLE = re.compile(r":[\w:+.-]{1,80}:`([^`<]{1,500})(?<! )(?: ?<[^`]{0,1000}>)?`")
-_LINK = re.compile(r"`([^`<]{1,500})<[^`>]{0,1000}>`__?")
+_LINK = re.compile(r"`([^`<]{1,500}?) ?<[^`>]{0,1000}>`__?")
 _LITERAL = re.compile(r"``([^`]+)``")
 _REFERENCE = re.compile(r"`([^`]+)`__?|(?<!\w)\|([\w -]+)\|_{0,2}")
 

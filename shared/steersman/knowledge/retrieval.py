@@ -92,7 +92,8 @@ def _scored(
     similarity = max(0.0, min(1.0, one.similarity))
     fused = fuse((one.lexical_rank, one.semantic_rank))
     score = FUSED_SHARE * fused + COVERAGE_SHARE * covered + SIMILARITY_SHARE * similarity
-    if subject and frozenset(stems(one.title)) <= subject:
+    title = frozenset(stems(one.title))
+    if title and title <= subject:
         score += SUBJECT_BONUS
     return Ranked(
         candidate=one,

@@ -64,6 +64,6 @@ def stem(word: str) -> str:
 
 @cache
 def _stemmer() -> Any:
-    import Stemmer
+    import Stemmer  # type: ignore[import-not-found]
 
     return Stemmer.Stemmer("english")

@@ -18,7 +18,6 @@ INPUTS = (
     "shared/steersman",
     "cdk.json",
     "requirements",
-    "docs/reference/openapi.json",
 )
 _NOT_DEPLOYED = ("shared/steersman/local", "shared/steersman/cli")
 _IGNORED_FOLDERS = frozenset({"__pycache__", "node_modules", "cdk.out"})

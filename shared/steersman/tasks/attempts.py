@@ -17,7 +17,7 @@ from steersman.agents.job import Provenance, StageJob, StageResult
 from steersman.agents.registry import Registry
 from steersman.agents.selection import Candidate
 from steersman.errors import AgentError, InvalidResult, NoAgent, StageTimeout, SteersmanError
-from steersman.json import dumps, nul_path
+from steersman.json import dumps
 from steersman.tasks.planner import (
     BudgetSpent,
     DeadlinePassed,
@@ -195,8 +195,6 @@ def _checked(attempt: Attempt, result: StageResult) -> Answer:
         return InvalidResult(f"the result has no JSON form: {exc}")
     if faults := unstorable({"output": result.output, "model": result.model}):
         return InvalidResult("the result cannot be stored", faults=faults)
-    if nul_path(result.output) is not None:
-        return InvalidResult(f"the result holds a NUL character in output{nul_path(result.output)}")
     if size > MAX_OUTPUT_BYTES:
         return InvalidResult(f"the result has {size} bytes; at most {MAX_OUTPUT_BYTES} are allowed")
     schema = attempt.plan.schema(attempt.job.stage, "output_schema")

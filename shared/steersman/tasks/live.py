@@ -30,7 +30,8 @@ MAX_POSITION = 2**64
 RUNNING_VIEW_S = 5  # a view whose last event was lost in a crash is wrong for at most this long
 
 # What scripts share: a stream is whole when the view knows its epoch; an event's id is noted where it is appended.
-_SCRIPT = """
+_SCRIPT = f"""
+local AFTER_END_S, SILENT_S = {AFTER_END_S}, {SILENT_S}
 local stream, view = KEYS[1], KEYS[2]
 local function whole() return redis.call('EXISTS', stream) == 1 and redis.call('HEXISTS', view, 'epoch') == 1 end
 local function append(id, event)
@@ -57,9 +58,8 @@ redis.call('HINCRBY', view, 'version', 1)
 redis.call('HDEL', view, 'body')
 if ARGV[3] == '1' then redis.call('HSET', view, 'ended', '1') end
 if kept then for i = 4, #ARGV, 2 do append(ARGV[i], ARGV[i + 1]) end end
-live(redis.call('HEXISTS', view, 'ended') == 1 and %d or %d)
+live(redis.call('HEXISTS', view, 'ended') == 1 and AFTER_END_S or SILENT_S)
 """
-    % (AFTER_END_S, SILENT_S)
 )
 
 _BEGIN_REBUILD = (
@@ -69,9 +69,8 @@ if whole() then return end
 local version = redis.call('HGET', view, 'version') or '0'
 redis.call('DEL', stream, view)
 redis.call('HSET', view, 'rebuilding', '1', 'version', version)
-redis.call('EXPIRE', view, %d)
+redis.call('EXPIRE', view, AFTER_END_S)
 """
-    % AFTER_END_S
 )
 
 # ARGV: epoch, '1' when the task's end is among the events, then id and event of each line of the log. What was
@@ -91,9 +90,8 @@ end
 if ARGV[2] == '1' then redis.call('HSET', view, 'ended', '1') end
 for i = 3, #ARGV, 2 do append(ARGV[i], ARGV[i + 1]) end
 for _, entry in ipairs(published) do append(entry[2][4], entry[2][2]) end
-live(%d)
+live(AFTER_END_S)
 """
-    % AFTER_END_S
 )
 
 # KEYS: view. ARGV: version, body, until when it is fresh, seconds to live of the key

@@ -26,6 +26,7 @@ from steersman.tasks.views import TaskSubmission
 from steersman.tasks.words import Lane, StageStatus, TaskStatus, lane_for
 
 MAX_INPUT_BYTES = 64 * 1024
+MAX_FAULTS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,7 @@ class Submissions:
 
         Raises InvalidInput or TooLarge with every fault found, KeyReused, or Unavailable (then nothing was accepted).
         """
+        self._check_projects(submissions, single)
         keep = self._asked(submissions, request)
         if keep and (known := idempotency.replay(self._database, keep)) is not None:
             return known
@@ -89,6 +91,19 @@ class Submissions:
             return idempotency.replay_after(exc, self._database, keep)
         self._begin(tasks, facts)
         return response
+
+    def _check_projects(self, submissions: Sequence[TaskSubmission], single: bool) -> None:
+        faults: list[Fault] = []
+        for number, sub in enumerate(submissions):
+            try:
+                self._projects.id(sub.project)
+            except InvalidInput as exc:
+                at = "" if single else f"tasks.{number}."
+                faults.extend(Fault(f"{at}{fault.field}", fault.reason) for fault in exc.faults)
+            if len(faults) == MAX_FAULTS:
+                break
+        if faults:
+            raise InvalidInput("the project is not known", faults=tuple(faults))
 
     def _asked(self, submissions: Sequence[TaskSubmission], request: Request) -> KeptAnswer | None:
         if request.idempotency_key is None:
@@ -128,7 +143,7 @@ class Submissions:
             kind = TooLarge if too_large else InvalidInput
             raise kind(
                 "the task cannot be accepted" if single else "no task was accepted",
-                faults=tuple(faults[:100]),
+                faults=tuple(faults[:MAX_FAULTS]),
             )
         return tasks
 
