@@ -25,7 +25,7 @@ def watch(client: Client, task_id: str, *, quiet: bool = False) -> dict[str, Any
         with Live(
             console=show.out,
             refresh_per_second=12,
-            get_renderable=lambda: progress.draw(since_s=monotonic() - heard),
+            get_renderable=lambda: progress.draw(monotonic() - heard, width=show.out.width),
         ):
             for event in client.events(task_id):
                 progress.take(event)

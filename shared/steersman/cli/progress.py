@@ -8,6 +8,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from steersman.cli.width import natural_width
+
 BAR = 28
 ENDED = {"completed", "failed", "cancelled"}
 LOOKS = {
@@ -69,20 +71,28 @@ class TaskProgress:
             _apply(stage, verb, event["data"], second)
         return f"{second:6.2f} s  {event['subject'] or 'task'} {verb}{_why(event['data'])}"
 
-    def draw(self, since_s: float = 0.0) -> Table:
-        """Return the table of the stages as they stand, `since_s` seconds after the last event."""
+    def draw(self, since_s: float = 0.0, *, width: int) -> Table:
+        """Return the table of the stages as they stand, `since_s` seconds after the last event.
+
+        Where `width` columns are too few, what each stage waits for is left out.
+        """
         now_s = self.now_s if self.status in ENDED else self.now_s + since_s
+        whole = self._table(now_s, needs=True)
+        return whole if natural_width(whole) <= width else self._table(now_s, needs=False)
+
+    def _table(self, now_s: float, *, needs: bool) -> Table:
         table = Table(box=None, padding=(0, 1), show_edge=False)
-        for title, style in (("", ""), ("stage", "bold"), ("after", "dim"), ("agent", ""), ("try", "dim")):
+        titles = [("", ""), ("stage", "bold"), ("after", "dim"), ("agent", ""), ("try", "dim")]
+        for title, style in titles if needs else [title for title in titles if title[0] != "after"]:
             table.add_column(title, style=style, no_wrap=True)
         table.add_column("time", justify="right", no_wrap=True)
-        table.add_column(f"0 … {now_s:.2f} s", no_wrap=True)
+        table.add_column(f"0 … {now_s:.2f} s", no_wrap=True, min_width=BAR)
         for stage in self.stages.values():
             glyph, style = LOOKS.get(stage.status, ("?", ""))
             table.add_row(
                 Text(glyph, style),
                 stage.name,
-                ", ".join(stage.needs),
+                *([", ".join(stage.needs)] if needs else []),
                 stage.agent,
                 str(stage.attempt) if stage.started_s is not None else "",
                 _seconds(stage, now_s),

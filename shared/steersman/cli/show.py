@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console, Group
-from rich.measure import Measurement
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from steersman.cli.progress import LOOKS
+from steersman.cli.width import natural_width
 from steersman.json import dumps_text
 
 PIPE_WIDTH = 160  # what is read by programs or kept in files must not be cut at a terminal's 80
@@ -46,7 +46,7 @@ def rows(
         return
     for columns in range(len(titles), len(titles) - optional - 1, -1):
         table = _table(titles[:columns], [row[:columns] for row in table_rows])
-        if _natural(table) <= out.width:
+        if natural_width(table) <= out.width:
             break
     out.print(table)
 
@@ -64,12 +64,6 @@ def _cell(value: Any) -> Text:
     return Text("" if value is None else str(value))  # not markup: a "[" is a "["
 
 
-def _natural(table: Table) -> int:
-    """Return the width of a table that nothing is folded in."""
-    wide = Console(width=10_000)
-    return Measurement.get(wide, wide.options, table).maximum
-
-
 def status(word: str) -> Text:
     """Return a status with its sign and colour."""
     glyph, style = LOOKS.get(word, ("", ""))
@@ -83,19 +77,38 @@ def answer(task: Mapping[str, Any]) -> None:
         json(output)
         return
     declined = output.get("declined")
-    title = "Not answered by the sources" if declined else "Answer"
-    body = Text(output["answer"] or output.get("decline_reason") or "")
+    title = "No answer" if declined else "Answer"
+    body = Text(_declined(output) if declined else output["answer"])
     colour = "yellow" if declined else "green"
     width = min(out.width, TEXT_WIDTH)
     out.print(Panel(body, title=title, title_align="left", border_style=colour, width=width))
     for source in output.get("sources", []):
-        out.print(_source(source))
+        out.print(_source(source, output["statements"]))
     out.print(Padding(_facts(task, output), (1, 0, 0, 0)))
 
 
-def _source(source: Mapping[str, Any]) -> Group:
-    passage = " ".join(str(source["passage"]).split())
-    excerpt = passage if len(passage) <= EXCERPT else passage[:EXCERPT].rsplit(" ", 1)[0] + " …"
+def _declined(output: Mapping[str, Any]) -> str:
+    reason = output.get("decline_reason") or "not answered by the sources"
+    return f"{reason[0].upper()}{reason[1:]}. Add documents that do: .venv/bin/steersman ingest PATH…"
+
+
+def excerpt_of(passage: str, statements: Sequence[str]) -> str:
+    """Return the part of a passage that the first of `statements` found in it comes from, on one line."""
+    text = " ".join(passage.split())
+    if len(text) <= EXCERPT:
+        return text
+    places = (text.find(" ".join(statement.split())[:40]) for statement in statements)
+    found = next((place for place in places if place >= 0), 0)
+    begin = 0 if found < EXCERPT // 3 else text.rfind(" ", 0, found - EXCERPT // 6) + 1
+    part = text[begin : begin + EXCERPT]
+    if begin + EXCERPT < len(text):
+        part = part.rsplit(" ", 1)[0] + " …"
+    return ("… " if begin else "") + part
+
+
+def _source(source: Mapping[str, Any], statements: Sequence[Mapping[str, Any]]) -> Group:
+    cited = [one["text"] for one in statements if source["number"] in one["sources"]]
+    excerpt = excerpt_of(str(source["passage"]), cited)
     head = Text.assemble(
         (f" [{source['number']}] ", "bold"),
         (str(source["title"]), "bold"),
@@ -108,7 +121,7 @@ def _source(source: Mapping[str, Any]) -> Group:
 def _facts(task: Mapping[str, Any], output: Mapping[str, Any]) -> Table:
     table = Table.grid(padding=(0, 2))
     quality = output.get("quality")
-    if quality:
+    if quality and not output.get("declined"):
         parts = ", ".join(f"{name} {quality[name]:.2f}" for name in ("grounding", "coverage", "clarity"))
         table.add_row(Text("quality", "dim"), f"{quality['score']:.2f}  ({parts})")
     agents = [f"{stage['agent']} ({stage['name']})" for stage in task["stages"] if stage["agent"]]

@@ -1,12 +1,13 @@
 """The SQL of hybrid search: one round trip for any number of questions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from steersman.db.connection import Database
+from steersman.knowledge.retrieval import Candidate, Found
 from steersman.knowledge.store import vector_text
 
 PER_ARM = 24
@@ -21,39 +22,6 @@ class Query:
     project_id: UUID
     terms: Sequence[str]
     vector: Sequence[float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A passage that an arm of the search found.
-
-    `similarity` is its cosine to the question (-1 to 1), `lexical` its weighted term score; the ranks count from 1 and
-    are None where that arm did not find it.
-    """
-
-    chunk_id: UUID
-    document_id: UUID
-    title: str
-    source_uri: str
-    heading: str
-    position: int
-    passage: str
-    updated_at: datetime
-    similarity: float
-    lexical: float
-    semantic_rank: int | None
-    lexical_rank: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """What one search found: its candidates, and how rare each of its terms is in the project (0 = in every passage).
-
-    Terms that are in no passage at all carry the greatest weight; words that the text search ignores are left out.
-    """
-
-    candidates: Sequence[Candidate] = ()
-    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 # One row for each query. The weight of a term is BM25's inverse document frequency (Robertson and Zaragoza 2009);

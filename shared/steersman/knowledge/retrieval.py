@@ -1,10 +1,11 @@
 """Ranking what a hybrid search found, and judging whether it supports an answer at all. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
+from uuid import UUID
 
-from steersman.knowledge.passage_index import Candidate, Found
 from steersman.knowledge.terms import stems
 
 Item = TypeVar("Item")
@@ -22,6 +23,39 @@ NAME_FACTOR = 1.5
 LIKENESS_SHARE = 0.3
 ALIKE = 0.6
 OFF_SUBJECT = 0.6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A passage that an arm of the search found.
+
+    `similarity` is its cosine to the question (-1 to 1), `lexical` its weighted term score; the ranks count from 1 and
+    are None where that arm did not find it.
+    """
+
+    chunk_id: UUID
+    document_id: UUID
+    title: str
+    source_uri: str
+    heading: str
+    position: int
+    passage: str
+    updated_at: datetime
+    similarity: float
+    lexical: float
+    semantic_rank: int | None
+    lexical_rank: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What one search found: its candidates, and how rare each of its terms is in the project (0 = in every passage).
+
+    Terms that are in no passage at all carry the greatest weight; words that the text search ignores are left out.
+    """
+
+    candidates: Sequence[Candidate] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

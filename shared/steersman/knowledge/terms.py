@@ -11,6 +11,7 @@ _PART = re.compile(r"[^\W_]+(?:\+\+|#)?", re.UNICODE)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 MAX_TERM = 60
 
+
 def tokens(text: str) -> list[str]:
     """Return the words of `text` in lower case, compounds such as `python-dotenv` or `http/2` whole."""
     return [_lowered(found[0]) for found in _TOKEN.finditer(text)]

@@ -23,7 +23,7 @@ def choose_embedder(settings: Settings) -> Embedder:
 
         model = settings.embedding_model or EMBEDDING_MODEL
         return BedrockEmbedder(bedrock_client, model=model, timeout_s=settings.llm_timeout_s)
-    return WordLlamaEmbedder()
+    return _embedded()
 
 
 def choose_chat(settings: Settings) -> ChatModel | None:
@@ -41,6 +41,12 @@ def choose_chat(settings: Settings) -> ChatModel | None:
         model = _required(settings.llm_model, "LLM_MODEL")
         return BedrockChat(bedrock_client, model=model, prices=prices, timeout_s=settings.llm_timeout_s)
     return None
+
+
+@cache
+def _embedded() -> WordLlamaEmbedder:
+    """Return the process's embedded model: its weights are read once, whoever asks."""
+    return WordLlamaEmbedder()
 
 
 def _endpoint(settings: Settings) -> Any:

@@ -99,6 +99,10 @@ class OpenAiChat:
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         return self._completion(self._endpoint.post("/chat/completions", body, timeout_s=timeout_s))
 
+    def close(self) -> None:
+        """Close the connections of the endpoint."""
+        self._endpoint.close()
+
     def _completion(self, answer: Any) -> Completion:
         try:
             text = answer["choices"][0]["message"]["content"]

@@ -1,5 +1,7 @@
 """Passages: long enough to be understood, short enough to be cited, and nothing lost between them."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +11,8 @@ from steersman.knowledge.chunking import MAX_CHARACTERS, MAX_WORDS, OVERLAP_WORD
 WORDS = st.text(alphabet="abcdefghij.!? ", min_size=1, max_size=400).map(str.strip).filter(bool)
 PATHS = st.lists(st.sampled_from(["One", "Two", "Three"]), max_size=3).map(tuple)
 BLOCKS = st.lists(
-    st.builds(Block, text=WORDS, path=PATHS, kind=st.sampled_from(["prose", "item", "code", "row"])), max_size=40
+    st.builds(Block, text=WORDS, path=PATHS, kind=st.sampled_from(["prose", "item", "code", "row"])),
+    max_size=40,
 )
 
 
@@ -37,7 +40,7 @@ def test_long_prose_is_cut_between_sentences_with_overlap() -> None:
     text = " ".join(f"This is sentence number {n} of a long story." for n in range(120))
     chunks = chunk([Block(text, ("Story",))], title="Book")
     assert len(chunks) > 3
-    for one, following in zip(chunks, chunks[1:], strict=False):
+    for one, following in pairwise(chunks):
         assert 90 <= len(one.passage.split()) <= MAX_WORDS
         assert one.passage.endswith(".")
         last = one.passage.rsplit("This", 1)[1]
@@ -53,7 +56,9 @@ def test_headings_are_kept_with_the_title_first() -> None:
 def test_a_long_section_starts_a_passage_of_its_own() -> None:
     """Sections that are long enough are not mixed; short ones share a passage that names each heading."""
     long, short = "word " * 100, "few words here"
-    chunks = chunk([Block(long, ("A",)), Block(long, ("B",)), Block(short, ("C",)), Block(short, ("D",))], title="T")
+    chunks = chunk(
+        [Block(long, ("A",)), Block(long, ("B",)), Block(short, ("C",)), Block(short, ("D",))], title="T"
+    )
     assert [one.heading for one in chunks] == ["T > A", "T > B", "T"]
     assert chunks[2].passage.split("\n") == ["C", short, "D", short]
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steersman.knowledge.passage_index import Candidate, Found
-from steersman.knowledge.retrieval import coverage, diverse, fuse, rank, support
+from steersman.knowledge.retrieval import Candidate, Found, coverage, diverse, fuse, rank, support
 from steersman.knowledge.terms import stems
 
 RANKS = st.one_of(st.none(), st.integers(1, 100))
@@ -103,4 +102,6 @@ def test_a_passage_off_the_subject_supports_less() -> None:
     other = candidate(1, "train a network well", title="wordllama")
     alone = Found(candidates=[other], weights=weights)
     named = Found(candidates=[other, candidate(2, "colours", title="rich")], weights=weights)
-    assert support(rank(named, limit=1), weights, frozenset()) < support(rank(alone, limit=1), weights, frozenset())
+    assert support(rank(named, limit=1), weights, frozenset()) < support(
+        rank(alone, limit=1), weights, frozenset()
+    )

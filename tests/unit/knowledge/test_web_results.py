@@ -13,7 +13,12 @@ ASKED = Question(project_id=UUID(int=1), text="How tall is the Eiffel tower?")
 
 
 def result(**kwargs: Any) -> dict[str, Any]:
-    return {"url": "https://e.org/a", "title": "Tower", "content": "The Eiffel <b>tower</b> is 330 m tall.", **kwargs}
+    return {
+        "url": "https://e.org/a",
+        "title": "Tower",
+        "content": "The Eiffel <b>tower</b> is 330 m tall.",
+        **kwargs,
+    }
 
 
 def test_results_become_passages() -> None:

@@ -51,7 +51,9 @@ def test_forms_of_a_word_are_equal(one: str, other: str) -> None:
     assert stem(one) == stem(other)
 
 
-@pytest.mark.parametrize(("one", "other"), [("process", "proceed"), ("test", "text"), ("http", "https"), ("c", "c++")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("process", "proceed"), ("test", "text"), ("http", "https"), ("c", "c++")]
+)
 def test_other_words_stay_apart(one: str, other: str) -> None:
     """Words that only look alike keep different stems."""
     assert stem(one) != stem(other)

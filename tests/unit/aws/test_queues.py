@@ -1,0 +1,151 @@
+"""Stage messages: packing, unpacking, and the calls to SQS."""
+
+import json
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steersman.aws.queues import MAX_PACK_BYTES, Delivery, Job, StageQueues, pack, unpack
+from steersman.errors import Unavailable
+
+names = st.from_regex(r"[a-z][a-z0-9_]{0,39}", fullmatch=True)
+jobs = st.builds(Job, st.uuids(), names, st.integers(1, 2**15 - 1))
+
+
+class Sqs:
+    """Notes the calls, and fails as told."""
+
+    def __init__(self, failed: int = 0, error: Exception | None = None) -> None:
+        self.calls: list[tuple[str, list[dict[str, Any]]]] = []
+        self.failed = failed
+        self.error = error
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+        if self.error:
+            raise self.error
+        self.calls.append((QueueUrl, Entries))
+        return {"Failed": [{"Id": entry["Id"]} for entry in Entries[: self.failed]]}
+
+
+@given(st.lists(jobs, max_size=60))
+def test_packing_loses_nothing_and_keeps_the_order(given_jobs: list[Job]) -> None:
+    """What is packed comes out again, complete and in order."""
+    assert [job for body in pack(given_jobs) for job in unpack(body)] == given_jobs
+
+
+@given(st.integers(1, 5000), names, st.integers(1, 2**15 - 1))
+def test_one_call_carries_thousands(count: int, stage: str, attempt: int) -> None:
+    """Thousands of jobs fit in ten messages, the messages of one call, and none has more than 64 KiB."""
+    bodies = pack([Job(UUID(int=number), stage, attempt) for number in range(count)])
+    assert len(bodies) == min(count, len(bodies)) <= 10
+    assert all(len(body.encode()) <= MAX_PACK_BYTES for body in bodies)
+
+
+def test_a_message_never_outgrows_64_kib() -> None:
+    """When ten messages cannot hold all jobs there are more of them, none above 64 KiB."""
+    bodies = pack([Job(uuid4(), "s" * 40, 1) for _ in range(20_000)])
+    assert len(bodies) > 10
+    assert all(len(body.encode()) <= MAX_PACK_BYTES for body in bodies)
+
+
+def test_few_jobs_travel_alone_and_many_are_shared_evenly() -> None:
+    """Up to ten jobs are a message each; more are shared among ten messages that differ by at most one job."""
+    assert [len(unpack(body)) for body in pack([Job(uuid4(), "a", 1)] * 10)] == [1] * 10
+    sizes = [len(unpack(body)) for body in pack([Job(uuid4(), "a", 1)] * 95)]
+    assert sizes == [10] * 9 + [5]
+    assert pack([]) == []
+
+
+GOOD = ["00000000-0000-7000-8000-000000000001", "a", 1]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "", "{", "[]", "7", "null", '"x"', "{}", '{"jobs": 7}', '{"jobs": "abc"}', '{"jobs": null}',
+        *(
+            json.dumps({"jobs": [job]})
+            for job in (
+                [], 7, GOOD[:2], [*GOOD, 1], ["x", "a", 1], [7, "a", 1], [None, "a", 1], [GOOD[0], 7, 1],
+                [GOOD[0], "a", "1"], [GOOD[0], "a", 1.5], [GOOD[0], "a", True], [GOOD[0], "a", 0],
+                [GOOD[0], "a", -1], [GOOD[0], "a", 2**15], [GOOD[0], "a", 2**40], [GOOD[0], "A", 1],
+                [GOOD[0], "a\0", 1], [GOOD[0], "a" * 41, 1], {"a": 1, "b": 2, "c": 3},
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_garbage_is_refused(body: str) -> None:
+    """Whatever is not a stage message is a ValueError, so that it fails alone."""
+    with pytest.raises(ValueError, match="not a stage message"):
+        unpack(body)
+
+
+@given(st.text() | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(lambda x: json.dumps({"jobs": x})))
+def test_no_message_can_raise_anything_else(body: str) -> None:
+    """Any text is either a stage message or a ValueError."""
+    try:
+        assert all(isinstance(job, Job) for job in unpack(body))
+    except ValueError:
+        pass
+
+
+@given(
+    st.lists(
+        st.builds(
+            Delivery,
+            st.sampled_from(["intent", "agent"]),
+            st.sampled_from(["bulk", "urgent"]),
+            jobs,
+            st.integers(0, 2000),
+        ),
+        max_size=40,
+    )
+)
+def test_every_delivery_reaches_its_queue_in_time(deliveries: list[Delivery]) -> None:
+    """Jobs arrive in their queue and lane, in order, with their delay up to SQS's fifteen minutes."""
+    sqs = Sqs()
+    StageQueues(sqs, "mem://").send(deliveries)
+    sent = [
+        (url, entry["DelaySeconds"], job)
+        for url, entries in sqs.calls
+        for entry in entries
+        for job in unpack(entry["MessageBody"])
+    ]
+    wanted = [(f"mem://{d.queue}-{d.lane}", min(d.delay_s, 900), d.job) for d in deliveries]
+    for group in {(url, delay) for url, delay, _ in wanted}:
+        assert [one for one in sent if one[:2] == group] == [one for one in wanted if one[:2] == group]
+    assert len(sent) == len(wanted)
+    assert all(len(entries) <= 10 for _, entries in sqs.calls)
+
+
+def test_sent_alone_each_job_has_its_message() -> None:
+    """Jobs that may kill their worker travel in a message each."""
+    sqs = Sqs()
+    StageQueues(sqs, "mem://").send_alone([Delivery("agent", "bulk", Job(uuid4(), "a", 1)) for _ in range(25)])
+    assert [len(unpack(entry["MessageBody"])) for _, entries in sqs.calls for entry in entries] == [1] * 25
+
+
+def test_dead_letters_go_to_their_own_queue() -> None:
+    """A letter is a message of the stage's dead-letter queue, ten in a call."""
+    sqs = Sqs()
+    StageQueues(sqs, "mem://").send_dead("agent", [{"task_id": uuid4()} for _ in range(11)])
+    assert [(url, len(entries)) for url, entries in sqs.calls] == [("mem://agent-dead", 10), ("mem://agent-dead", 1)]
+
+
+@pytest.mark.parametrize(
+    "sqs",
+    [
+        Sqs(failed=1),
+        Sqs(error=EndpointConnectionError(endpoint_url="http://x.example")),
+        Sqs(error=ClientError({"Error": {"Code": "Throttled"}}, "SendMessageBatch")),
+    ],
+)
+def test_a_queue_that_does_not_take_all_is_unavailable(sqs: Sqs) -> None:
+    """A lost connection, a refusal or one message not taken is Unavailable with a time to wait."""
+    with pytest.raises(Unavailable) as caught:
+        StageQueues(sqs, "mem://").send([Delivery("agent", "bulk", Job(uuid4(), "a", 1))])
+    assert caught.value.retry_after_s
