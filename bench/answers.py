@@ -6,18 +6,17 @@ the questions marked `tuning`; those marked `holdout` are reported beside them.
 """
 
 import argparse
-import json
-import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench import answers_baseline
 from bench.answers_report import about, write
+from bench.answers_scores import Asked, Question, by_split, questions
 from steersman.agents.builtin.registry import Parts, build
 from steersman.agents.job import Agent, StageJob
 from steersman.db.connection import Database
@@ -32,7 +31,6 @@ from steersman.llm.embedded import WordLlamaEmbedder
 from steersman.llm.port import Embedder
 
 ROOT = Path(__file__).parents[1]
-QUESTIONS = Path(__file__).parent / "answers" / "questions.jsonl"
 RESULTS = Path(__file__).parent / "results" / "answers.json"
 AIMS = {"hit_at_5": 0.95, "cited_fact": 0.85, "declined": 0.9}
 STAGES = (
@@ -42,46 +40,6 @@ STAGES = (
     ("moderator", "moderation"),
 )
 BATCH = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """A labelled question: the sources that answer it and patterns of the fact; none where it has no answer."""
-
-    id: str
-    split: str
-    question: str
-    documents: tuple[str, ...]
-    facts: tuple[str, ...]
-
-    @property
-    def answerable(self) -> bool:
-        return bool(self.documents)
-
-    def told_by(self, text: str) -> bool:
-        """Return whether `text` holds the expected fact."""
-        plain = " ".join(text.split())
-        return any(re.search(fact, plain, re.IGNORECASE) for fact in self.facts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What became of a question: the sources of its first five passages, and the answer."""
-
-    question: Question
-    found: tuple[str, ...]
-    cited: tuple[str, ...]
-    text: str
-    declined: bool
-
-
-def questions() -> list[Question]:
-    """Return the labelled questions."""
-    rows = (json.loads(line) for line in QUESTIONS.read_text().splitlines())
-    return [
-        Question(**{**row, "documents": tuple(row["documents"]), "facts": tuple(row["facts"])})
-        for row in rows
-    ]
 
 
 def fill(database: Database, embedder: Embedder, documents: Sequence[DemoDocument]) -> dict[str, float]:
@@ -156,37 +114,6 @@ def _asked(question: Question, job: StageJob, answer: Mapping[str, Any]) -> Aske
         text=answer["answer"],
         declined=answer["declined"],
     )
-
-
-def scores(asked: Sequence[Asked]) -> dict[str, Any]:
-    """Return the shares that the benchmark is about, and the questions that missed."""
-    answerable = [one for one in asked if one.question.answerable]
-    hopeless = [one for one in asked if not one.question.answerable]
-    hit = {one.question.id: bool(set(one.found) & set(one.question.documents)) for one in answerable}
-    cited = {one.question.id: any(map(one.question.told_by, one.cited)) for one in answerable}
-    said = {one.question.id: one.question.told_by(one.text) for one in answerable}
-    declined = {one.question.id: one.declined for one in hopeless}
-    return {
-        "answerable": len(answerable),
-        "unanswerable": len(hopeless),
-        "hit_at_5": _share(hit),
-        "cited_fact": _share(cited),
-        "said_fact": _share(said),
-        "declined": _share(declined),
-        "wrongly_declined": _share({one.question.id: one.declined for one in answerable}),
-        "missed": sorted(key for group in (hit, cited, declined) for key, held in group.items() if not held),
-    }
-
-
-def _share(held: Mapping[str, bool]) -> float:
-    return round(sum(held.values()) / len(held), 4) if held else 0.0
-
-
-def by_split(asked: Sequence[Asked]) -> dict[str, Any]:
-    """Return the scores of all questions and of each split."""
-    splits = {one.question.split for one in asked}
-    parts = {name: scores([one for one in asked if one.question.split == name]) for name in sorted(splits)}
-    return {"all": scores(asked), **parts}
 
 
 @contextmanager

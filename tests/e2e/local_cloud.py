@@ -47,7 +47,9 @@ class Steersman:
             timeout=COMMAND_LIMIT_S,
             check=False,
         )
-        assert done.returncode == code, f"{arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        assert done.returncode == code, (
+            f"{arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        )
         return done
 
     def json(self, *arguments: object, code: int = 0) -> Any:
@@ -85,7 +87,9 @@ class Steersman:
     def processes(self) -> list[psutil.Process]:
         """Return every process that has to do with this local cloud."""
         mark = str(self.folder)
-        found = [process for process in psutil.process_iter() if any(mark in part for part in _cmdline(process))]
+        found = [
+            process for process in psutil.process_iter() if any(mark in part for part in _cmdline(process))
+        ]
         return [process for process in found if process.pid != os.getpid()]
 
     # What a client of the API does.

@@ -15,7 +15,9 @@ def test_a_task_outlives_what_was_killed(
 ) -> None:
     """A task that was accepted before a process was killed completes, and each stage counts once."""
     task_id = accidents[killed]
-    until(lambda: swept_to_its_end(steersman, task_id), f"the task of the killed {killed} ends", limit_s=LIMIT_S)
+    until(
+        lambda: swept_to_its_end(steersman, task_id), f"the task of the killed {killed} ends", limit_s=LIMIT_S
+    )
     task = steersman.task(task_id)
     assert task["status"] == "completed", task
     types = [(event["subject"], event["type"]) for event in steersman.all_events(task_id)]

@@ -9,7 +9,7 @@ import httpx
 
 from steersman.agents.job import StageJob, StageResult
 from steersman.errors import AgentError, AgentRefused, InvalidResult, StageTimeout
-from steersman.json import dumps
+from steersman.json import dumps, loads
 
 MAX_PARALLEL = 16
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -59,7 +59,7 @@ class HttpAgent:
         try:
             if len(response.content) > MAX_ANSWER_BYTES:
                 raise ValueError("too large")
-            return _result(response.json())
+            return _result(loads(response.content))
         except (ValueError, TypeError, InvalidOperation) as exc:
             return InvalidResult(f"agent '{self._name}' answered something that is not a result: {exc}")
 

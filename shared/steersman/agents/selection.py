@@ -53,10 +53,11 @@ def _preference(
         one.project_id != project_id,
         in_hand / one.max_concurrency,
         one.price_per_call_usd,
-        tuple(-number for number in _numbers(one.version)),
+        [-number for number in _numbers(one.version)],
         one.name,
     )
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) if part.isdigit() else 0 for part in version.split("-")[0].split("."))
+def _numbers(version: str) -> list[int]:
+    parts = version.split("-")[0].split(".")
+    return [int(part) if part.isdecimal() else 0 for part in [*parts, "0", "0", "0"][:3]]

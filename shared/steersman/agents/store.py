@@ -79,13 +79,14 @@ def put(database: Database, project_id: UUID, agent_id: UUID, agent: dict[str, A
     """Add an agent with its capabilities and first health entry, or bring its description up to date.
 
     `agent`: name, version, description, protocol, endpoint, status, capabilities (name, version, input_schema,
-    output_schema), optional tags. What people changed since (status, endpoint) stays. Returns whether it is new.
+    output_schema), optional tags and max_concurrency. What people changed since (status, endpoint) stays. Returns whether it is new.
     """
     statement = """
         WITH kept AS (
-          INSERT INTO agents (id, project_id, name, version, description, protocol, endpoint, status, shared, tags)
+          INSERT INTO agents (id, project_id, name, version, description, protocol, endpoint, status, shared, tags,
+            max_concurrency)
           VALUES (%(id)s, %(project_id)s, %(name)s, %(version)s, %(description)s, %(protocol)s, %(endpoint)s,
-                  %(status)s, %(shared)s, %(tags)s)
+                  %(status)s, %(shared)s, %(tags)s, %(max_concurrency)s)
           ON CONFLICT (project_id, name, version) DO UPDATE SET description = excluded.description, tags = excluded.tags
           RETURNING id, project_id, status, (xmax = 0) AS added
         ), capable AS (
@@ -105,6 +106,7 @@ def put(database: Database, project_id: UUID, agent_id: UUID, agent: dict[str, A
         "project_id": project_id,
         "shared": shared,
         "tags": list(agent.get("tags", [])),
+        "max_concurrency": agent.get("max_concurrency", 10),
         **{
             name: agent[name] for name in ("name", "version", "description", "protocol", "endpoint", "status")
         },

@@ -1,11 +1,12 @@
 """Agents as the API shows them."""
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel
+
+from steersman.tasks.views import Moment
 
 AgentStatus = Literal["active", "inactive", "maintenance", "error", "scaling"]
 
@@ -46,8 +47,8 @@ class AgentView(BaseModel):
     price_per_million_tokens_usd: Decimal
     capabilities: list[CapabilityView]
     performance: PerformanceView
-    created_at: datetime
-    updated_at: datetime
+    created_at: Moment
+    updated_at: Moment
 
 
 class AgentPage(BaseModel):

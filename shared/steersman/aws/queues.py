@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -96,10 +97,10 @@ def pack(jobs: Sequence[Job]) -> list[str]:
     parallel, and no message outgrows what SQS bills as one.
     """
     documents = [[str(job.task_id), job.stage, job.attempt] for job in jobs]
-    size = max(1, -(-len(documents) // CALL_MESSAGES))
-    fits = MAX_PACK_BYTES // (max((len(document[1]) for document in documents), default=0) + 60)  # type: ignore[arg-type]
-    size = min(size, fits)
-    return [dumps_text({"jobs": documents[start : start + size]}) for start in range(0, len(documents), size)]
+    fits = MAX_PACK_BYTES // (max((len(job.stage) for job in jobs), default=0) + 60)
+    count = max(min(CALL_MESSAGES, len(documents)), -(-len(documents) // fits))
+    bounds = [len(documents) * number // count for number in range(count + 1)] if count else []
+    return [dumps_text({"jobs": documents[start:end]}) for start, end in pairwise(bounds)]
 
 
 def unpack(body: str) -> list[Job]:

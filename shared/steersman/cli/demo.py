@@ -19,7 +19,7 @@ QUESTIONS = (
 
 
 def demo() -> None:
-    """Start the local cloud, take in real documents and let the agents answer three questions.
+    """Start everything, take in documents, answer three questions.
 
     The third has no answer in them, and is declined.
     """
@@ -31,9 +31,7 @@ def demo() -> None:
     client = Client(endpoints.api_url)
     warm_up = threading.Thread(target=warm, args=(endpoints,), daemon=True)
     warm_up.start()
-    show.out.print(
-        "\n[bold]2. Take in documents[/]: this repository's docs and what the installed packages say of themselves"
-    )
+    show.out.print("\n[bold]2. Take in documents[/]: the docs here, and the installed packages' descriptions")
     Ingestion(client, "default").documents(
         [
             {"title": one.title, **body(one.source_uri, one.media_type, one.content)}
@@ -42,7 +40,7 @@ def demo() -> None:
     )
     warm_up.join()
     for number, (template, question) in enumerate(QUESTIONS, start=3):
-        show.out.print(f"\n[bold]{number}. Ask[/] ({template}) [italic]{question}[/]\n")
+        show.out.print(f"\n[bold]{number}. Ask[/] by {template}\n   [italic]{question}[/]\n")
         accepted = client.submit(
             {"template": template, "input": {"question": question}, "labels": {"from": "demo"}}
         )

@@ -10,9 +10,9 @@ import typer
 
 from steersman.cli import show
 from steersman.cli.context import cloud, root
+from steersman.cli.files import read_json
 from steersman.errors import Fault, InvalidInput
 from steersman.ids import new_id
-from steersman.json import loads
 
 
 class LocalContext:
@@ -33,8 +33,11 @@ def invoke(
     function: Annotated[str, typer.Argument(help="A function: api.tasks, stages.intent, ops.sweep, …")],
     event: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The event, as in events/.")],
 ) -> None:
-    """Run one Lambda handler in this process with a sample event, on the local cloud's database, cache and queues."""
-    document = loads(event.read_bytes())
+    """Run one Lambda handler here with a sample event.
+
+    It runs in this process, on the local cloud's database, cache and queues: set a breakpoint where you like.
+    """
+    document = read_json(event)
     handler = load(function)
     os.environ.update(cloud().endpoints().environment())
     show.json(handler(document, LocalContext(function)))

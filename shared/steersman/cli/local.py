@@ -138,7 +138,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until interrupted.")] = False,
     lines: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
 ) -> None:
-    """Print the functions' logs, or those of a part of the local cloud."""
+    """Print the functions' logs, or those of a part."""
     if part is not None:
         sys.stdout.write(cloud().logs(part, lines) + "\n")
         return

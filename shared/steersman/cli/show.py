@@ -27,6 +27,7 @@ out = _console()
 err = _console(stderr=True)
 
 EXCERPT = 220
+ANSWER = {"answer", "declined", "sources"}
 
 
 def json(value: Any) -> None:
@@ -73,7 +74,7 @@ def status(word: str) -> Text:
 def answer(task: Mapping[str, Any]) -> None:
     """Print a completed task's answer with its numbered sources, quality, agents, latency and cost."""
     output = task.get("output") or {}
-    if "answer" not in output:
+    if not output.keys() >= ANSWER:  # a template of the user's own, whose output is not an answer of ours
         json(output)
         return
     declined = output.get("declined")
@@ -82,8 +83,8 @@ def answer(task: Mapping[str, Any]) -> None:
     colour = "yellow" if declined else "green"
     width = min(out.width, TEXT_WIDTH)
     out.print(Panel(body, title=title, title_align="left", border_style=colour, width=width))
-    for source in output.get("sources", []):
-        out.print(_source(source, output["statements"]))
+    for source in output["sources"]:
+        out.print(_source(source, output.get("statements", [])))
     out.print(Padding(_facts(task, output), (1, 0, 0, 0)))
 
 
@@ -125,13 +126,13 @@ def _facts(task: Mapping[str, Any], output: Mapping[str, Any]) -> Table:
         parts = ", ".join(f"{name} {quality[name]:.2f}" for name in ("grounding", "coverage", "clarity"))
         table.add_row(Text("quality", "dim"), f"{quality['score']:.2f}  ({parts})")
     agents = [f"{stage['agent']} ({stage['name']})" for stage in task["stages"] if stage["agent"]]
-    table.add_row(Text("agents", "dim"), ", ".join(agents))
+    table.add_row(Text("agents", "dim"), Text(", ".join(agents)))
     if output.get("models"):
-        table.add_row(Text("models", "dim"), ", ".join(output["models"]))
+        table.add_row(Text("models", "dim"), Text(", ".join(output["models"])))
     table.add_row(Text("latency", "dim"), f"{latency_s(task):.2f} s from request to answer")
     table.add_row(Text("cost", "dim"), f"{float(task['cost_usd']):.6f} USD, {task['tokens']} tokens")
     for note in output.get("notes", []):
-        table.add_row(Text("note", "yellow"), str(note))
+        table.add_row(Text("note", "yellow"), Text(str(note)))
     return table
 
 

@@ -8,6 +8,7 @@ import typer
 from steersman.cli import show
 from steersman.cli.context import Json, Project, client
 from steersman.cli.documents import Ingestion
+from steersman.cli.files import read_json
 from steersman.cli.follow import finish, watch
 from steersman.errors import Fault, InvalidInput
 from steersman.json import loads
@@ -23,7 +24,7 @@ def ask(
     project: Annotated[str, Project] = "default",
     json_output: Annotated[bool, Json] = False,
 ) -> None:
-    """Ask a question, watch the agents at work, and print the answer with its sources."""
+    """Ask a question and watch the agents answer it, with sources."""
     api = client()
     accepted = api.submit({"template": template, "project": project, "input": {"question": question}})
     finish(watch(api, accepted["id"], quiet=json_output), json_output=json_output)
@@ -36,7 +37,10 @@ def ingest(
     project: Annotated[str, Project] = "default",
     json_output: Annotated[bool, Json] = False,
 ) -> None:
-    """Add documents (Markdown, plain text, HTML, PDF) that questions are then answered from."""
+    """Add documents that questions are then answered from.
+
+    Markdown, plain text, HTML and PDF; below a folder, every such file. What cannot be read is named: exit code 3.
+    """
     done = Ingestion(client(), project).files(paths, quiet=json_output)
     if json_output:
         show.json(done)
@@ -56,7 +60,7 @@ def submit_task(
     json_output: Annotated[bool, Json] = False,
 ) -> None:
     """Submit one task, or a file of up to 1,000, without waiting for them."""
-    document = _read_json(file) if file else _one_task(template, task_input, project, priority)
+    document = read_json(file) if file else _one_task(template, task_input, project, priority)
     answer = _submitted(document)
     if json_output:
         show.json(answer)
@@ -219,7 +223,7 @@ def validate_template(
     """Check a template file; every fault is named with its place. Needs no running cloud."""
     from steersman.tasks.template import parse_template
 
-    template = parse_template(_object(_read_json(file)))
+    template = parse_template(_object(read_json(file)))
     if json_output:
         show.json({"name": template.name, "valid": True, "stages": len(template.stages)})
     else:
@@ -233,7 +237,7 @@ def publish_template(
     json_output: Annotated[bool, Json] = False,
 ) -> None:
     """Publish a template file as the next version of its name."""
-    done = client().publish(_object(_read_json(file)), project, validate_only=False)
+    done = client().publish(_object(read_json(file)), project, validate_only=False)
     if json_output:
         show.json(done)
     else:
@@ -283,13 +287,6 @@ def show_agent(
     show.rows(("", ""), [(k, v) for k, v in agent.items() if k not in hidden], empty="")
     show.rows(("capability", "version"), [(c["name"], c["version"]) for c in agent["capabilities"]], empty="")
     show.rows(("measured", ""), list(agent["performance"].items()), empty="")
-
-
-def _read_json(file: Path) -> Any:
-    try:
-        return loads(file.read_bytes())
-    except ValueError as exc:
-        raise InvalidInput("the file is not JSON", faults=(Fault(str(file), str(exc)),)) from None
 
 
 def _object(document: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The documents of projects, for the API: originals in S3, passages and vectors in Postgres."""
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable
 from functools import cached_property
@@ -108,7 +107,7 @@ def _content(upload: DocumentUpload) -> bytes:
     else:
         try:
             field, content = "content_base64", base64.b64decode(upload.content_base64 or "", validate=True)
-        except binascii.Error:
+        except ValueError:
             fault = Fault("content_base64", "not base64")
             raise InvalidInput("the document is not valid", faults=(fault,)) from None
     if len(content) > MAX_DOCUMENT_BYTES:

@@ -9,6 +9,7 @@ from markdown_it.token import Token
 from steersman.knowledge.blocks import Block, Kind, Outline, Parsed, row_text
 from steersman.knowledge.html import html_text
 
+_PICTURES = frozenset({"mermaid", "dot", "graphviz", "plantuml"})  # drawn from text, and not text to a reader
 _FRONT_MATTER = "---\n"
 
 
@@ -54,7 +55,7 @@ def _blocks(tokens: Sequence[Token]) -> Iterator[Block]:
 
 def _kind(token: Token, depth: int) -> Kind | None:
     if token.type in ("fence", "code_block"):
-        return "code"
+        return None if token.info.strip().lower() in _PICTURES else "code"
     if token.type == "inline":
         return "item" if depth else "prose"
     return "prose" if token.type == "html_block" else None

@@ -66,7 +66,8 @@ class Passage:
 def read_passages(output: Mapping[str, Any] | None) -> list[Passage]:
     """Return the passages in a stage's output, leaving out what is none: outputs may come from foreign agents."""
     found: list[Passage] = []
-    for one in (output or {}).get("passages") or ():
+    given = (output or {}).get("passages")
+    for one in given if isinstance(given, list) else ():
         try:
             found.append(Passage.from_json(one))
         except (KeyError, TypeError, ValueError, AttributeError):

@@ -20,7 +20,7 @@ def sentences(text: str) -> list[str]:
 def _split(text: str) -> Iterator[str]:
     start = 0
     for end in _END.finditer(text):
-        if not end[0].startswith("\n") and end[0] and not _ends_here(text, end):
+        if end[0] and "\n" not in end[0] and not _ends_here(text, end):
             continue
         if sentence := text[start : end.end()].strip():
             yield sentence

@@ -16,7 +16,7 @@ from steersman.agents import selection
 from steersman.agents.job import Provenance, StageJob, StageResult
 from steersman.agents.registry import Registry
 from steersman.agents.selection import Candidate
-from steersman.errors import AgentError, InvalidResult, NoAgent, StageTimeout, SteersmanError
+from steersman.errors import AgentError, Fault, InvalidResult, NoAgent, StageTimeout, SteersmanError
 from steersman.json import dumps
 from steersman.tasks.planner import (
     BudgetSpent,
@@ -32,6 +32,8 @@ from steersman.tasks.store import Outcome
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 
 MAX_OUTPUT_BYTES = 256 * 1024
+MAX_COST_USD = 1_000_000
+MAX_TOKENS = 10**12
 MAX_PARALLEL_AGENTS = 16
 
 Answer = StageResult | SteersmanError
@@ -195,12 +197,24 @@ def _checked(attempt: Attempt, result: StageResult) -> Answer:
         return InvalidResult(f"the result has no JSON form: {exc}")
     if faults := unstorable({"output": result.output, "model": result.model}):
         return InvalidResult("the result cannot be stored", faults=faults)
+    if faults := _wrong_measures(result):
+        return InvalidResult("the result's measures are out of range", faults=faults)
     if size > MAX_OUTPUT_BYTES:
         return InvalidResult(f"the result has {size} bytes; at most {MAX_OUTPUT_BYTES} are allowed")
     schema = attempt.plan.schema(attempt.job.stage, "output_schema")
     if schema and (faults := schema.faults(result.output, "output")):
         return InvalidResult("the result does not match the stage's output_schema", faults=faults)
     return result
+
+
+def _wrong_measures(result: StageResult) -> tuple[Fault, ...]:
+    """Return the measures that no honest agent gives, and the database does not take."""
+    fits = {
+        "cost_usd": result.cost_usd.is_finite() and 0 <= result.cost_usd <= MAX_COST_USD,
+        "tokens": 0 <= result.tokens <= MAX_TOKENS,
+        "quality": result.quality is None or 0 <= result.quality <= 1,
+    }
+    return tuple(Fault(name, "is out of range") for name, right in fits.items() if not right)
 
 
 def _outcome(

@@ -5,13 +5,17 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
+from steersman.json import rfc3339
 from steersman.tasks.template import Capability, Template, TemplateName
 from steersman.tasks.words import Priority, StageStatus, TaskStatus
 
 MAX_BATCH = 1000
 
+Moment = Annotated[
+    datetime, PlainSerializer(rfc3339, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
+]
 Label = Annotated[
     str, StringConstraints(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
 ]
@@ -88,8 +92,8 @@ class TaskAccepted(BaseModel):
     template: str
     template_version: int
     correlation_id: str
-    created_at: datetime
-    deadline_at: datetime
+    created_at: Moment
+    deadline_at: Moment
 
 
 class BatchAccepted(BaseModel):
@@ -112,9 +116,9 @@ class StageView(BaseModel):
     error: dict[str, Any] | None
     cost_usd: Decimal
     tokens: int
-    ready_at: datetime | None
-    started_at: datetime | None
-    finished_at: datetime | None
+    ready_at: Moment | None
+    started_at: Moment | None
+    finished_at: Moment | None
     duration_ms: int | None
 
 
@@ -130,11 +134,11 @@ class TaskSummary(BaseModel):
     quality_score: float | None
     cost_usd: Decimal
     tokens: int
-    deadline_at: datetime | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    updated_at: datetime
+    deadline_at: Moment | None
+    created_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
+    updated_at: Moment
 
 
 class TaskView(TaskSummary):
@@ -200,7 +204,7 @@ class TemplateView(BaseModel):
     name: str
     version: int
     created_by: str
-    created_at: datetime
+    created_at: Moment
     template: Template
 
 

@@ -4,7 +4,7 @@ import io
 from typing import Any
 
 import pytest
-from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import BotoCoreError, ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
 
 from steersman.errors import AgentRefused, InvalidResult, SteersmanError, Unavailable
@@ -64,7 +64,7 @@ def test_a_refusal_says_whether_to_try_again(code: str, error: type[SteersmanErr
 
 
 @pytest.mark.parametrize("failure", [ReadTimeoutError, ConnectTimeoutError])
-def test_silence_is_unavailable(failure: type[Exception]) -> None:
+def test_silence_is_unavailable(failure: type[BotoCoreError]) -> None:
     """A time-out of the client is Unavailable."""
 
     class Silent(StubbedBedrock):

@@ -51,7 +51,10 @@ def test_without_a_key_none_is_sent(server: OpenAiServer) -> None:
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(400, AgentRefused), (401, AgentRefused), (404, AgentRefused), (302, AgentRefused), (429, Unavailable), (500, Unavailable), (503, Unavailable)],
+    [
+        (400, AgentRefused), (401, AgentRefused), (404, AgentRefused), (302, AgentRefused),
+        (429, Unavailable), (500, Unavailable), (503, Unavailable),
+    ],
 )  # fmt: skip
 def test_a_refusal_says_whether_to_try_again(
     server: OpenAiServer, chat: OpenAiChat, status: int, error: type[SteersmanError]

@@ -112,6 +112,16 @@ def test_on_error_fallback_gives_the_templates_output(rig: Rig) -> None:
     assert task["stages"][0]["error"]["code"] == "agent_refused"
 
 
+def test_a_failing_task_tries_nothing_again(rig: Rig) -> None:
+    """When one stage fails the task in the batch that has another's retry, that one is cancelled, not ready for ever."""
+    rig.behaviours |= {"a": refuses, "b": fails}
+    (task_id,) = rig.submit(rig.publish([stage("a"), stage("b"), stage("c", "a", "b")]))
+    rig.step()
+    assert rig.statuses(task_id) == {"a": "failed", "b": "cancelled", "c": "cancelled"}
+    assert "stage.cancelled:b" in rig.events(task_id)
+    assert rig.sqs.take_all() == []
+
+
 def test_when_skips_without_calling_an_agent(rig: Rig) -> None:
     """A stage whose `when` is falsy is skipped, calls no agent and releases what needs it."""
     stages = [stage("a"), stage("b", "a", when="results.a.go"), stage("c", "b")]

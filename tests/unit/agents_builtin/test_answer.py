@@ -62,6 +62,7 @@ TQDM_AGAIN = "Read this first. tqdm derives from the Arabic word taqaddum, which
         {"embedding": retrieved()},
         {"embedding": retrieved(passage(1), support=0.1)},
         {"embedding": {"passages": [{"chunk_id": 1}, None, 7], "support": 0.9}},
+        {"embedding": {"passages": 5, "support": "high", "terms": []}},
     ],
 )
 def test_thin_support_is_declined(results: dict[str, Any]) -> None:

@@ -27,6 +27,9 @@ SHORT_PENALTY = 0.03
 SHORT_WORDS = 5
 LONG_PENALTY = 0.07
 LONG_WORDS = 50
+WALL_PENALTY = 0.1
+SIGNS_PENALTY = 0.1
+MANY_SIGNS = 0.3
 SAME_STATEMENT = 0.7
 _REFERS_BACK = re.compile(
     r"^(it|its|this|that|these|those|they|them|such|he|she|here|however|but|also|then|otherwise|instead|therefore|"
@@ -155,8 +158,16 @@ def _score(unit: _Unit, weights: Mapping[str, float], kind: str, likeness: float
     score += PASSAGE_SHARE * (unit.passage.score / best if best else 0.0)
     score += TELLING_SHARE if tells and tells.search(unit.text) else 0.0
     score += OPENING_SHARE if unit.place == 0 else 0.0
-    score -= SHORT_PENALTY if words < SHORT_WORDS else LONG_PENALTY if words > LONG_WORDS else 0.0
-    return min(1.0, max(0.0, score))
+    return min(1.0, max(0.0, score - _unwieldy(unit.text, words)))
+
+
+def _unwieldy(text: str, words: int) -> float:
+    """Return the penalty of a unit that is hard to read: a fragment, a wall of text, or mostly signs."""
+    signs = sum(not (c.isalnum() or c.isspace()) for c in text) / len(text)
+    length = SHORT_PENALTY if words < SHORT_WORDS else LONG_PENALTY if words > LONG_WORDS else 0.0
+    return (
+        length + (WALL_PENALTY if words > MAX_WORDS else 0.0) + (SIGNS_PENALTY if signs > MANY_SIGNS else 0.0)
+    )
 
 
 def _sources(unit: _Unit, units: Sequence[_Unit]) -> tuple[str, ...]:

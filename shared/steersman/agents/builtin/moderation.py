@@ -48,7 +48,8 @@ class ModerationAgent:
 def read_statements(output: Mapping[str, Any]) -> list[Statement]:
     """Return the statements in a stage's output, leaving out what is none."""
     found: list[Statement] = []
-    for one in output.get("statements") or ():
+    given = output.get("statements")
+    for one in given if isinstance(given, list) else ():
         try:
             sources = tuple(str(source) for source in one["sources"])
             found.append(
