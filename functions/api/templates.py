@@ -35,7 +35,7 @@ def list_templates(
 
 @router.post(
     "/v1/templates", tags=["templates"], summary="Publish a template", operation_id="publishTemplate", status_code=201,
-    responses=problems(TemplatePublished, 201, 400, 413, 415, 422, 429, 503),
+    responses=problems(TemplatePublished, 200) | problems(TemplatePublished, 201, 400, 413, 415, 422, 429, 503),
 )  # fmt: skip
 def publish_template(
     body: TemplatePublication, idempotency_key: IdempotencyKey = None

@@ -12,7 +12,7 @@ from steersman.local.endpoints import Endpoints
 
 STAGES = ("intent", "embedding", "websearch", "executor", "moderator", "respond")
 QUESTIONS = (
-    ("standard_query", "How does Steersman make sure that no accepted task is lost?"),
+    ("standard_query", "What happens to a stage when its worker dies?"),
     ("complex_research", "What does orjson do with datetime objects?"),
     ("web_enhanced", "Who won the football world cup in 1998?"),
 )

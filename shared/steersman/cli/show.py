@@ -53,7 +53,9 @@ def rows(
 
 
 def _table(titles: Sequence[str], table_rows: Sequence[Sequence[Any]]) -> Table:
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), show_header=any(titles))
+    table = Table(
+        box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False, show_header=any(titles)
+    )
     for title in titles:
         table.add_column(title, overflow="fold")
     for row in table_rows:

@@ -212,7 +212,10 @@ def show_template(
         for s in found["template"]["stages"]
     ]
     show.rows(
-        ("stage", "queue", "capability", "after", "timeout", "on error", "when"), rows, empty="no stages"
+        ("stage", "queue", "capability", "after", "timeout", "on error", "when"),
+        rows,
+        empty="no stages",
+        optional=2,
     )
 
 
@@ -285,8 +288,15 @@ def show_agent(
         return
     hidden = {"capabilities", "performance", "tags"}
     show.rows(("", ""), [(k, v) for k, v in agent.items() if k not in hidden], empty="")
+    show.out.print()
     show.rows(("capability", "version"), [(c["name"], c["version"]) for c in agent["capabilities"]], empty="")
-    show.rows(("measured", ""), list(agent["performance"].items()), empty="")
+    measured = [
+        (name, round(value, 3) if isinstance(value, float) else value)
+        for name, value in agent["performance"].items()
+        if value is not None
+    ]
+    show.out.print()
+    show.rows(("measured", ""), measured, empty="nothing was measured of it in the last 30 days")
 
 
 def _object(document: Any) -> dict[str, Any]:

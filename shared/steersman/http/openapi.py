@@ -34,8 +34,9 @@ def generate(routers: Iterable[APIGatewayHttpRouter]) -> dict[str, Any]:
             # Powertools' own form of 422 is never sent: errors are problem documents here.
             if "HTTPValidationError" in str(operation["responses"].get("422")):
                 del operation["responses"]["422"]
+            operation["responses"].get("204", {}).pop("content", None)
             operation["responses"] = dict(sorted(operation["responses"].items()))
-    for unused in ("HTTPValidationError", "ValidationError"):
+    for unused in ("HTTPValidationError", "ResponseValidationError", "ValidationError"):
         document["components"]["schemas"].pop(unused, None)
     return document
 
