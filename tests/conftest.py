@@ -4,6 +4,7 @@ pytest_plugins = [
     "tests.fixtures.servers",
     "tests.fixtures.databases",
     "tests.fixtures.caches",
+    "tests.fixtures.aws",
     "tests.fixtures.engine",
     "tests.fixtures.functions",
 ]

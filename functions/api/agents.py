@@ -10,7 +10,7 @@ from steersman.agents.views import AgentPage, AgentStatus, AgentView
 from steersman.bootstrap import parts
 from steersman.http.api import Api, new_router, problems
 from steersman.http.cursors import Cursor, Limit
-from steersman.tasks.views import ProjectSlug
+from steersman.http.fields import ProjectSlug
 
 router = new_router()
 

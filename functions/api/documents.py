@@ -9,9 +9,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from steersman.bootstrap import parts
 from steersman.http.api import Api, IdempotencyKey, created, new_router, problems
 from steersman.http.cursors import Cursor, Limit
+from steersman.http.fields import ProjectSlug
 from steersman.http.idempotency import once
 from steersman.knowledge.views import DocumentPage, DocumentUpload, DocumentView
-from steersman.tasks.views import ProjectSlug
 
 router = new_router()
 

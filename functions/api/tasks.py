@@ -10,18 +10,16 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from steersman.bootstrap import parts
 from steersman.http.api import Api, IdempotencyKey, accepted, new_router, problems, request_of
 from steersman.http.cursors import Cursor, Limit
+from steersman.http.fields import LabelFilter, ProjectSlug, labels_of
 from steersman.http.idempotency import once
 from steersman.tasks.views import (
     BatchAccepted,
     Cancellation,
-    LabelFilter,
-    ProjectSlug,
     TaskAccepted,
     TaskBatch,
     TaskPage,
     TaskSubmission,
     TaskView,
-    labels_of,
 )
 from steersman.tasks.words import Priority, TaskStatus
 

@@ -8,10 +8,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from steersman.bootstrap import parts
 from steersman.http.api import Api, IdempotencyKey, created, new_router, problems, request_of
 from steersman.http.cursors import Cursor, Limit
+from steersman.http.fields import ProjectSlug
 from steersman.http.idempotency import once
 from steersman.tasks import templates
 from steersman.tasks.views import (
-    ProjectSlug,
     TemplatePage,
     TemplatePublication,
     TemplatePublished,

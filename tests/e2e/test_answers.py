@@ -74,7 +74,7 @@ def test_events_tell_each_stage_in_order(steersman: Steersman) -> None:
             assert place[need]["completed"] < place[stage["name"]]["ready"]
 
 
-def test_a_long_poll_waits_for_news(steersman: Steersman) -> None:
+def test_an_ended_task_has_no_news(steersman: Steersman) -> None:
     """Asked again behind the last event of an ended task, the API answers at once that none will follow."""
     task_id = steersman.submit("simple_lookup", {"question": QUESTION})
     steersman.ended(task_id)

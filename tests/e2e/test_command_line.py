@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.agent import HeldAgent
 from tests.e2e.local_cloud import Steersman
 from tests.unit.knowledge.pdfs import pdf_of
 
 QUESTION = "How tall was the lighthouse of Pharos?"
-TWO_STEPS = {
+FIND = {"name": "find", "queue": "embedding", "capability": "knowledge.retrieve"}
+COMPOSE = {"name": "compose", "queue": "executor", "capability": "answer.compose", "needs": ["find"]}
+TWO_STEPS: dict[str, Any] = {
     "name": "two_steps",
     "description": "Find passages, then compose an answer of them.",
     "output": "compose",
-    "stages": [
-        {"name": "find", "queue": "embedding", "capability": "knowledge.retrieve"},
-        {"name": "compose", "queue": "executor", "capability": "answer.compose", "needs": ["find"]},
-    ],
+    "stages": [FIND, COMPOSE],
 }
 NOBODY = {
     "name": "nobody_can",
@@ -96,8 +96,13 @@ def test_tasks_are_submitted_listed_shown_and_watched(steersman: Steersman, tmp_
     assert steersman.json("tasks", "watch", one["tasks"][0]["id"])["status"] == "completed"
 
 
-def test_a_task_is_cancelled(steersman: Steersman) -> None:
-    """`tasks cancel` stops an open task; what has ended is refused with exit code 3."""
+def test_a_task_is_cancelled(steersman: Steersman, agent: HeldAgent, request: pytest.FixtureRequest) -> None:
+    """`tasks cancel` stops an open task; what has ended otherwise is refused with exit code 3."""
+    held = steersman.submit("held_work", {"hold": request.node.name})
+    agent.arrived(held)
+    cancelled = steersman.json("tasks", "cancel", held, "--reason", "no longer needed")
+    agent.let_go(request.node.name)
+    assert (cancelled["status"], cancelled["error"]["message"]) == ("cancelled", "no longer needed")
     done = steersman.ask(QUESTION, "simple_lookup")
     refused = steersman.run("tasks", "cancel", done["id"], code=3)
     assert "completed already" in refused.stderr
@@ -117,10 +122,7 @@ def test_templates_are_checked_published_and_used(steersman: Steersman, tmp_path
 
 def test_a_faulty_template_is_explained_without_a_cloud(steersman: Steersman, tmp_path: Path) -> None:
     """`validate` names each fault with its place, with exit code 3, wherever the API is."""
-    cycle = {
-        **TWO_STEPS,
-        "stages": [{**TWO_STEPS["stages"][0], "needs": ["compose"]}, TWO_STEPS["stages"][1]],
-    }  # type: ignore[index, dict-item]
+    cycle = {**TWO_STEPS, "stages": [{**FIND, "needs": ["compose"]}, COMPOSE]}
     file = write(tmp_path, "cycle.json", cycle)
     told = steersman.run("templates", "validate", file, code=3, STEERSMAN_API_URL="http://127.0.0.1:9").stderr
     assert "stages" in told

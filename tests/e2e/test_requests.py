@@ -1,5 +1,6 @@
 """What holds on every route: conventions, idempotency, cancelling."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -90,6 +91,21 @@ def test_a_cancelled_task_starts_no_further_stage(
     assert task["status"] == "cancelled"
     assert {stage["status"] for stage in task["stages"]} == {"cancelled"}
     assert agent.of(task_id) == [("work", 1)]
+
+
+def test_a_long_poll_is_answered_by_what_happens(
+    steersman: Steersman, agent: HeldAgent, request: pytest.FixtureRequest
+) -> None:
+    """A long poll behind the last event waits, and is answered as soon as the next one happens."""
+    task_id = steersman.submit("held_work", {"hold": request.node.name})
+    agent.arrived(task_id)
+    cursor = steersman.events(task_id)["cursor"]
+    assert steersman.events(task_id, cursor)["events"] == []
+    with ThreadPoolExecutor(1) as pool:
+        poll = pool.submit(steersman.events, task_id, cursor, wait_s=20)
+        agent.let_go(request.node.name)
+        news = poll.result(30)["events"]
+    assert (news[0]["subject"], news[0]["type"]) == ("work", "steersman.stage.completed.v1")
 
 
 def test_what_has_ended_cannot_be_cancelled(steersman: Steersman) -> None:

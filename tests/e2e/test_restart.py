@@ -26,3 +26,13 @@ def test_documents_and_tasks_survive(steersman: Steersman) -> None:
     assert steersman.task(task["id"]) == task
     assert steersman.http.get("/v1/documents").json() == documents
     assert "100 metres" in steersman.ask(QUESTION)["output"]["answer"]
+
+
+def test_the_demo_answers_two_questions_and_declines_one(steersman: Steersman) -> None:
+    """`demo` takes in what is on this machine, answers from it with sources, and says how to go on."""
+    told = steersman.run("demo").stdout
+    assert told.count("─ Answer ─") == 2, told
+    assert told.count("─ No answer ─") == 1
+    assert "package:orjson" in told
+    assert "steersman ask" in told
+    assert "make down" in told

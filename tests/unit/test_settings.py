@@ -22,7 +22,9 @@ def test_each_missing_variable_is_named() -> None:
 
 def test_values_are_read_and_the_rest_has_defaults() -> None:
     """Names are the variables' in lower case; lists are split at commas; what is foreign is left alone."""
-    given = read_settings({**NEEDED, "STEERSMAN_LANES": "bulk, standard", "STEERSMAN_NEW_THING": "1", "PATH": "/bin"})
+    given = read_settings(
+        {**NEEDED, "STEERSMAN_LANES": "bulk, standard", "STEERSMAN_NEW_THING": "1", "PATH": "/bin"}
+    )
     assert given.database_url == "postgresql://x"
     assert given.lanes == (Lane.BULK, Lane.STANDARD)
     assert given.llm_provider == "embedded"

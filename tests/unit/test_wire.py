@@ -29,7 +29,14 @@ def test_times_are_utc_with_milliseconds(moment: datetime) -> None:
 
 def test_the_conventions_of_the_wire() -> None:
     """Money is a string that loses no digit, times have milliseconds, sets and tuples are lists."""
-    value = {"usd": Decimal("0.000001"), "big": Decimal("1E+3"), "at": MOMENT, "set": {1}, "tuple": (1, 2), 3: UUID(int=1)}
+    value = {
+        "usd": Decimal("0.000001"),
+        "big": Decimal("1E+3"),
+        "at": MOMENT,
+        "set": {1},
+        "tuple": (1, 2),
+        3: UUID(int=1),
+    }
     assert loads(dumps(value)) == {
         "usd": "0.000001", "big": "1000", "at": "2026-01-31T12:00:00.123Z", "set": [1], "tuple": [1, 2],
         "3": str(UUID(int=1)),

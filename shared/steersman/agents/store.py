@@ -79,7 +79,8 @@ def put(database: Database, project_id: UUID, agent_id: UUID, agent: dict[str, A
     """Add an agent with its capabilities and first health entry, or bring its description up to date.
 
     `agent`: name, version, description, protocol, endpoint, status, capabilities (name, version, input_schema,
-    output_schema), optional tags and max_concurrency. What people changed since (status, endpoint) stays. Returns whether it is new.
+    output_schema), optional tags and max_concurrency. What people changed since (status, endpoint) stays. Returns
+    whether it is new.
     """
     statement = """
         WITH kept AS (

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from steersman.tasks.views import Moment
+from steersman.http.fields import Moment
 
 AgentStatus = Literal["active", "inactive", "maintenance", "error", "scaling"]
 

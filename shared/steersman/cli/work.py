@@ -296,7 +296,7 @@ def show_agent(
         if value is not None
     ]
     show.out.print()
-    show.rows(("measured", ""), measured, empty="nothing was measured of it in the last 30 days")
+    show.rows(("measured", ""), measured, empty="nothing was measured of it yet")
 
 
 def _object(document: Any) -> dict[str, Any]:

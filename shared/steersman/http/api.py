@@ -17,11 +17,11 @@ from steersman.errors import Fault, InvalidInput, NotJson, SteersmanError, TooLa
 from steersman.http import problem
 from steersman.http.problem import WrongContentType
 from steersman.http.rate_limit import RateLimiter
+from steersman.http.request import Request
 from steersman.ids import new_id
 from steersman.json import dumps_text, loads
 from steersman.logs import Logger
 from steersman.tasks.storable import unstorable
-from steersman.tasks.submission import Request
 
 MAX_FAULTS = 100
 MAX_BODY_BYTES = 5 * 1024 * 1024  # Lambda takes 6 MB; base64 and headers need their share

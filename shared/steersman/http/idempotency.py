@@ -8,9 +8,9 @@ from uuid import UUID
 from steersman.db.connection import Database
 from steersman.errors import Conflict, Fault, InvalidInput, KeyReused
 from steersman.http import idempotency_store
+from steersman.http.request import KeptAnswer
 from steersman.ids import DEFAULT_PROJECT_ID
 from steersman.json import dumps, loads
-from steersman.tasks.store import KeptAnswer
 
 MAX_KEY_LENGTH = 255
 

@@ -5,7 +5,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from steersman.db.connection import Database
-from steersman.tasks.store import KeptAnswer
+from steersman.http.request import KeptAnswer
 
 
 def find(database: Database, asked: KeptAnswer) -> dict[str, Any] | None:

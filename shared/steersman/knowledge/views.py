@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from steersman.tasks.views import Body, Label, LabelValue, ProjectSlug
+from steersman.http.fields import Body, Label, LabelValue, ProjectSlug
 
 MediaType = Literal["text/markdown", "text/plain", "text/html", "application/pdf"]
 

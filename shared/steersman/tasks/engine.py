@@ -84,6 +84,8 @@ class Engine:
             report.facts = store.complete(self._database, outcomes)
         for outcome in outcomes:
             report.counts[str(outcome.decision.status)] += 1
+        # Before the followers are sent: else one of them could be told to have started before it was ready.
+        self._publish(report.facts)
         try:
             self._send(attempts, outcomes, report.facts)
             self._mend(done)
@@ -92,7 +94,6 @@ class Engine:
             # done, and lead to `_mend`.
             self._warn("queues did not take all jobs", {"reason": exc.message})
             report.failed_messages = [message.id for message in messages]
-        self._publish(report.facts)
         return report
 
     def _unpack(self, messages: Sequence[Message], report: Report) -> dict[tuple[UUID, str], Job]:

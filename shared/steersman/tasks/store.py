@@ -12,6 +12,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from steersman.db.connection import Database
+from steersman.http.request import KeptAnswer
 from steersman.tasks.planner import Decision, Plan
 from steersman.tasks.words import Priority
 
@@ -53,17 +54,6 @@ class NewTask:
     requested_through: str
     correlation_id: str
     deadline_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeptAnswer:
-    """The answer to keep under an Idempotency-Key, in the transaction that makes it true."""
-
-    project_id: UUID
-    route: str
-    key: str
-    request_hash: str
-    response: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,6 @@
 """Accepting tasks: everything that can be wrong is found before anything is stored."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +10,7 @@ from steersman.aws.queues import Delivery, Job, StageQueues
 from steersman.db.connection import Database
 from steersman.errors import Conflict, Fault, InvalidInput, TooLarge, Unavailable
 from steersman.http import idempotency
+from steersman.http.request import KeptAnswer, Request
 from steersman.ids import new_id
 from steersman.json import dumps, loads
 from steersman.projects.service import Projects
@@ -20,24 +20,13 @@ from steersman.tasks.live import LiveTasks
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
-from steersman.tasks.store import Fact, KeptAnswer, NewTask
+from steersman.tasks.store import Fact, NewTask
 from steersman.tasks.template import parse_template
 from steersman.tasks.views import TaskSubmission
 from steersman.tasks.words import Lane, StageStatus, TaskStatus, lane_for
 
 MAX_INPUT_BYTES = 64 * 1024
 MAX_FAULTS = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """Who asks, through what, and under which Idempotency-Key of which route."""
-
-    requested_by: str
-    requested_through: str
-    correlation_id: str
-    route: str
-    idempotency_key: str | None = None
 
 
 class Submissions:
@@ -171,6 +160,11 @@ class Submissions:
     def _begin(self, tasks: Sequence[NewTask], facts: Sequence[Fact]) -> None:
         """The tasks are accepted: what fails from here on is made up for by the sweep."""
         try:
+            # Before the jobs are sent: else a stage could be told to have started before its task was submitted.
+            self._live.publish(facts)
+        except Unavailable as exc:
+            self._warn("events were not published", {"reason": exc.message})
+        try:
             self._queues.send(
                 [
                     Delivery(stage.queue, lane_for(task.priority, self._lanes), Job(task.id, stage.name, 1))
@@ -183,10 +177,6 @@ class Submissions:
             self._warn(
                 "queues did not take the first jobs; the sweep will send them", {"reason": exc.message}
             )
-        try:
-            self._live.publish(facts)
-        except Unavailable as exc:
-            self._warn("events were not published", {"reason": exc.message})
         self._count()
 
     def _count(self) -> None:

@@ -1,40 +1,16 @@
 """Tasks, templates and events as the API shows and takes them."""
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, Field, StringConstraints
 
-from steersman.json import rfc3339
+from steersman.http.fields import Body, Label, LabelValue, Moment, ProjectSlug
 from steersman.tasks.template import Capability, Template, TemplateName
 from steersman.tasks.words import Priority, StageStatus, TaskStatus
 
 MAX_BATCH = 1000
-
-Moment = Annotated[
-    datetime, PlainSerializer(rfc3339, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
-]
-Label = Annotated[
-    str, StringConstraints(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
-]
-LabelValue = Annotated[str, StringConstraints(max_length=255)]
-ProjectSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-
-
-LabelFilter = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}:.{0,255}$")]
-
-
-def labels_of(filters: list[str] | None) -> dict[str, str] | None:
-    """Return the labels that filters of the form key:value ask for."""
-    return dict(one.split(":", 1) for one in filters) if filters else None
-
-
-class Body(BaseModel):
-    """A request body: unknown fields are refused, so that a misspelt one is not lost in silence."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Constraints(Body):

@@ -34,7 +34,9 @@ def test_the_seeded_agents_are_listed(functions: Functions) -> None:
     """Pages hold each agent once: the built-in ones active, the ten core agents inactive, each with capabilities."""
     agents = listed(functions)
     assert len({agent["id"] for agent in agents}) == len(agents) == len(builtin_agents()) + len(core_agents())
-    by_status = {status: {a["name"] for a in agents if a["status"] == status} for status in ("active", "inactive")}
+    by_status = {
+        status: {a["name"] for a in agents if a["status"] == status} for status in ("active", "inactive")
+    }
     assert by_status["inactive"] == CORE
     assert len(by_status["active"]) == len(builtin_agents())
     assert all(agent["capabilities"] for agent in agents)
@@ -70,8 +72,9 @@ def test_agents_of_another_project_are_not_seen(functions: Functions) -> None:
     database, other = functions.parts.database, uuid4()
     database.run("INSERT INTO projects (id, slug, name) VALUES (%(id)s, 'other', 'Other')", {"id": other})
     private = new_id()
+    capability = {"name": "x.y", "version": "1.0.0", "input_schema": {}, "output_schema": {}}
     row = {"name": "private", "version": "1.0.0", "description": "", "protocol": "http", "endpoint": "http://x.example",
-           "status": "active", "capabilities": [{"name": "x.y", "version": "1.0.0", "input_schema": {}, "output_schema": {}}]}  # fmt: skip
+           "status": "active", "capabilities": [capability]}  # fmt: skip
     store.put(database, other, private, row, shared=False)
     assert "private" not in {agent["name"] for agent in listed(functions)}
     assert functions.http("GET", f"/v1/agents/{private}").status == 404
@@ -79,7 +82,14 @@ def test_agents_of_another_project_are_not_seen(functions: Functions) -> None:
     assert len(listed(functions, project="other")) == len(listed(functions)) + 1
 
 
-@pytest.mark.parametrize(("query", "field"), [({"status": "asleep"}, "status"), ({"capability": "x" * 101}, "capability"), ({"capability": "\0"}, "capability")])
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"status": "asleep"}, "status"),
+        ({"capability": "x" * 101}, "capability"),
+        ({"capability": "\0"}, "capability"),
+    ],
+)
 def test_a_wrong_filter_is_refused(functions: Functions, query: dict[str, str], field: str) -> None:
     """A filter's value out of its range is 422 by name."""
     answer = functions.http("GET", "/v1/agents", **query)
@@ -95,6 +105,6 @@ def test_seeding_again_adds_nothing_and_undoes_nothing(functions: Functions) -> 
     assert told == []
     (planner,) = [agent for agent in listed(functions) if agent["name"] == "Planner"]
     assert (planner["status"], planner["endpoint"]) == ("active", "http://x.example")
-    assert database.run("SELECT count(*) AS n FROM agent_health WHERE project_id = %(id)s", {"id": DEFAULT_PROJECT_ID})[0][
-        "n"
-    ] == len(builtin_agents()) + len(core_agents())
+    assert database.run(
+        "SELECT count(*) AS n FROM agent_health WHERE project_id = %(id)s", {"id": DEFAULT_PROJECT_ID}
+    )[0]["n"] == len(builtin_agents()) + len(core_agents())

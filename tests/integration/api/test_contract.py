@@ -18,7 +18,13 @@ from tests.fixtures.functions import Functions
 
 OPERATIONS = [(method.upper(), path) for path, methods in committed()["paths"].items() for method in methods]
 POSTS = [path for method, path in OPERATIONS if method == "POST"]
-UNKNOWN = {"task_id": str(uuid4()), "agent_id": str(uuid4()), "document_id": str(uuid4()), "name": "x", "version": "1"}
+UNKNOWN = {
+    "task_id": str(uuid4()),
+    "agent_id": str(uuid4()),
+    "document_id": str(uuid4()),
+    "name": "x",
+    "version": "1",
+}
 BODIES: dict[str, Any] = {
     "/v1/tasks": {"input": {"question": "why?"}},
     "/v1/tasks/batch": {"tasks": [{"input": {"question": "why?"}}]},
@@ -77,14 +83,23 @@ def test_every_route_keeps_the_conventions(functions: Functions) -> None:
         answer = functions.http(method, real(path), BODIES.get(path), headers={"x-correlation-id": "mine-1"})
         assert answer.headers["x-correlation-id"] == "mine-1"
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.status in ({404} if "{" in path else {200, 201, 202, 422}), f"{method} {path}: {answer.text}"
-        made = functions.http(method, real(path), BODIES.get(path), headers={"X-Correlation-Id": "not allowed!"})
+        assert answer.status in ({404} if "{" in path else {200, 201, 202, 422}), (
+            f"{method} {path}: {answer.text}"
+        )
+        made = functions.http(
+            method, real(path), BODIES.get(path), headers={"X-Correlation-Id": "not allowed!"}
+        )
         assert made.headers["x-correlation-id"] not in {"", "mine-1", "not allowed!"}
 
 
 def test_an_unknown_route_is_a_problem(functions: Functions) -> None:
     """A path or method that does not exist is 404 as a problem document."""
-    for method, path in [("GET", "/v1/tasks/a/b/c"), ("PUT", "/v1/tasks"), ("PATCH", "/v1/agents"), ("GET", "/v1/healthy")]:
+    for method, path in [
+        ("GET", "/v1/tasks/a/b/c"),
+        ("PUT", "/v1/tasks"),
+        ("PATCH", "/v1/agents"),
+        ("GET", "/v1/healthy"),
+    ]:
         answer = functions.http(method, path)
         assert answer.status == 404
         assert answer.json["type"] == "urn:steersman:problem:no_route"
@@ -106,7 +121,20 @@ def test_an_unknown_route_is_a_problem(functions: Functions) -> None:
         ("<a/>", {"content-type": "application/xml"}, 415, "Content-Type"),
         ("{}", {"content-type": ""}, 415, "Content-Type"),
     ],
-    ids=["object", "word", "nan", "surrogate", "deep", "bytes", "large", "text", "form", "multipart", "xml", "no-type"],
+    ids=[
+        "object",
+        "word",
+        "nan",
+        "surrogate",
+        "deep",
+        "bytes",
+        "large",
+        "text",
+        "form",
+        "multipart",
+        "xml",
+        "no-type",
+    ],
 )
 def test_a_body_that_cannot_be_read_is_refused_on_every_route(
     functions: Functions, body: Any, headers: dict[str, str], status: int, field: str
@@ -158,7 +186,9 @@ def test_over_the_rate_limit(functions: Functions, redis_away: bool) -> None:
     """Over the limit every route is 429 with Retry-After, by caller, with the count in Redis or, without it, here."""
     url = absent.redis_url() if redis_away else functions.parts.settings.redis_url
     functions.parts.limiter = RateLimiter(url, 3)
-    left = [functions.http("GET", "/v1/openapi.json").headers["ratelimit"].partition(";t")[0] for _ in range(3)]
+    left = [
+        functions.http("GET", "/v1/openapi.json").headers["ratelimit"].partition(";t")[0] for _ in range(3)
+    ]
     assert left == ['"default";r=2', '"default";r=1', '"default";r=0']
     for method, path in OPERATIONS:
         answer = functions.http(method, real(path), BODIES.get(path))
@@ -198,7 +228,9 @@ def test_without_redis_every_route_still_answers(functions: Functions) -> None:
     functions.parts.redis = connect(absent.redis_url())
     for method, path in OPERATIONS:
         answer = functions.http(method, real(path), {**BODIES, "/v1/templates": TEMPLATE}.get(path))
-        assert answer.status in ({404} if "{" in path else {200, 201, 202, 503}), f"{method} {path}: {answer.text}"
+        assert answer.status in ({404} if "{" in path else {200, 201, 202, 503}), (
+            f"{method} {path}: {answer.text}"
+        )
         assert (answer.status == 503) == (path == "/v1/health/cache")
 
 

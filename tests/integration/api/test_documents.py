@@ -5,30 +5,40 @@ import hashlib
 from typing import Any
 from uuid import uuid4
 
-import boto3
 import pytest
 
-from tests.fixtures.functions import BUCKET, Answer, Functions
+from tests.fixtures.aws import BUCKET
+from tests.fixtures.functions import Answer, Functions
 from tests.fixtures.pdf import pdf
 
 PDF = pdf("The harbour master keeps the key of the crane.", "The crane lifts twelve tons.")
 KINDS: dict[str, dict[str, Any]] = {
     "text/markdown": {"content": "# Cranes\n\nThe crane lifts twelve tons.\n"},
     "text/plain": {"content": "The crane lifts twelve tons."},
-    "text/html": {"content": "<html><title>Cranes</title><body><p>The crane lifts twelve tons.</p></body></html>"},
+    "text/html": {
+        "content": "<html><title>Cranes</title><body><p>The crane lifts twelve tons.</p></body></html>"
+    },
     "application/pdf": {"content_base64": base64.b64encode(PDF).decode()},
 }
 
 
 def upload(functions: Functions, headers: dict[str, str] | None = None, **fields: Any) -> Answer:
-    body = {"source_uri": "test://cranes", "media_type": "text/plain", "content": "The crane lifts twelve tons."}
+    body = {
+        "source_uri": "test://cranes",
+        "media_type": "text/plain",
+        "content": "The crane lifts twelve tons.",
+    }
     if "content_base64" in fields:
         body.pop("content")
     return functions.http("POST", "/v1/documents", {**body, **fields}, headers=headers)
 
 
 def nothing_stored(functions: Functions) -> bool:
-    return not functions.rows("documents") and not functions.rows("document_chunks") and not functions.stored_objects()
+    return (
+        not functions.rows("documents")
+        and not functions.rows("document_chunks")
+        and not functions.stored_objects()
+    )
 
 
 @pytest.mark.parametrize("media_type", KINDS)
@@ -43,7 +53,7 @@ def test_every_kind_of_document_is_taken_in(functions: Functions, media_type: st
     (row,) = functions.parts.database.run("SELECT string_agg(passage, ' ') AS text FROM document_chunks")
     assert "The crane lifts twelve tons." in row["text"]
     (key,) = functions.stored_objects()
-    kept = boto3.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    kept = functions.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
     assert hashlib.sha256(kept).hexdigest() == document["sha256"]
 
 
@@ -75,10 +85,26 @@ def test_the_same_source_again_replaces_what_was_there(functions: Functions) -> 
         ({"content_base64": "*not base64*"}, 422, "content_base64"),
         ({"content_base64": "", "content": None}, 422, "content"),
         ({"content_base64": base64.b64encode(b"\xff\xfe\xfd").decode()}, 422, "content"),
-        ({"media_type": "application/pdf", "content_base64": base64.b64encode(b"just text").decode()}, 422, "content"),
-        ({"media_type": "application/pdf", "content_base64": base64.b64encode(PDF[:200]).decode()}, 422, "content"),
-        ({"media_type": "application/pdf", "content_base64": base64.b64encode(b"%PDF-1.4\n").decode()}, 422, "content"),
-        ({"media_type": "application/pdf", "content_base64": base64.b64encode(pdf()).decode()}, 422, "content"),
+        (
+            {"media_type": "application/pdf", "content_base64": base64.b64encode(b"just text").decode()},
+            422,
+            "content",
+        ),
+        (
+            {"media_type": "application/pdf", "content_base64": base64.b64encode(PDF[:200]).decode()},
+            422,
+            "content",
+        ),
+        (
+            {"media_type": "application/pdf", "content_base64": base64.b64encode(b"%PDF-1.4\n").decode()},
+            422,
+            "content",
+        ),
+        (
+            {"media_type": "application/pdf", "content_base64": base64.b64encode(pdf()).decode()},
+            422,
+            "content",
+        ),
         ({"media_type": "text/html", "content": "<html></html>"}, 422, "content"),
         ({"labels": {"k": "\0"}}, 422, "labels.k"),
         ({"labels": {"not a label": ""}}, 422, "labels.not a label.[key]"),
@@ -142,8 +168,8 @@ def test_without_the_store_of_originals_a_document_can_be_sent_again(
     functions: Functions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When S3 is away the upload is 503; sent again it is complete."""
-    boto3.client("s3").delete_bucket(Bucket=BUCKET)
+    functions.s3.delete_bucket(Bucket=BUCKET)
     assert upload(functions).status == 503
-    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    functions.s3.create_bucket(Bucket=BUCKET)
     assert upload(functions).status == 201
     assert len(functions.stored_objects()) == 1

@@ -48,7 +48,9 @@ def test_queues_show_their_depth_and_dead_letters_degrade(functions: Functions) 
     queues = functions.http("GET", "/v1/health/queues").json["checks"]["queues"]
     assert queues["queues"]["intent-bulk"]["waiting"] == 1
     assert queues["dead_letters"] == 0
-    functions.sqs.send_message(QueueUrl=f"{functions.parts.settings.queue_prefix}agent-dead", MessageBody="{}")
+    functions.sqs.send_message(
+        QueueUrl=f"{functions.parts.settings.queue_prefix}agent-dead", MessageBody="{}"
+    )
     answer = functions.http("GET", "/v1/health/queues")
     assert (answer.status, answer.json["status"]) == (200, "degraded")
     assert answer.json["checks"]["queues"]["dead_letters"] == 1

@@ -27,7 +27,9 @@ def test_every_default_template_answers_from_documents(functions: Functions, tem
     )
     assert added.status == 201, added.text
     answer = functions.http(
-        "POST", "/v1/tasks", {"template": template, "input": {"question": "How tall was the lighthouse of Pharos?"}}
+        "POST",
+        "/v1/tasks",
+        {"template": template, "input": {"question": "How tall was the lighthouse of Pharos?"}},
     )
     assert answer.status == 202, answer.text
     functions.work()

@@ -8,7 +8,9 @@ from tests.fixtures.engine import stage
 from tests.fixtures.functions import Answer, Functions
 
 
-def publish(functions: Functions, *stages: dict[str, Any], headers: dict[str, str] | None = None, **more: Any) -> Answer:
+def publish(
+    functions: Functions, *stages: dict[str, Any], headers: dict[str, str] | None = None, **more: Any
+) -> Answer:
     document = {"name": "mine", "stages": list(stages), **more}
     return functions.http("POST", "/v1/templates", {"template": document}, headers=headers)
 
@@ -33,7 +35,9 @@ def test_versions_never_change(functions: Functions) -> None:
     assert len(functions.http("GET", "/v1/templates/mine/versions/1").json["template"]["stages"]) == 1
     assert functions.http("GET", f"/v1/tasks/{task_id}").json["template_version"] == 1
     newest, pinned = (
-        functions.http("POST", "/v1/tasks", {"template": "mine", "input": {}, **version}).json["template_version"]
+        functions.http("POST", "/v1/tasks", {"template": "mine", "input": {}, **version}).json[
+            "template_version"
+        ]
         for version in ({}, {"template_version": 1})
     )
     assert (newest, pinned) == (2, 1)
@@ -50,7 +54,9 @@ def test_validation_alone_publishes_nothing(functions: Functions) -> None:
     """validate_only says what is wrong, or that nothing is, and adds nothing."""
     before = functions.rows("task_dag_templates")
     good, bad = (
-        functions.http("POST", "/v1/templates", {"template": {"name": "mine", "stages": [one]}, "validate_only": True})
+        functions.http(
+            "POST", "/v1/templates", {"template": {"name": "mine", "stages": [one]}, "validate_only": True}
+        )
         for one in (stage("a"), stage("a", "a"))
     )
     assert (good.status, good.json) == (200, {"name": "mine", "version": None, "published": False})
@@ -109,7 +115,9 @@ def test_the_list_has_the_newest_of_each_name(functions: Functions) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", ["/v1/templates/nowhere/versions/1", "/v1/templates/quick_answer/versions/2"])
+@pytest.mark.parametrize(
+    "path", ["/v1/templates/nowhere/versions/1", "/v1/templates/quick_answer/versions/2"]
+)
 def test_an_unknown_version_is_not_found(functions: Functions, path: str) -> None:
     """A name or version that is not there is 404."""
     assert functions.http("GET", path).status == 404

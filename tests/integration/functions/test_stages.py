@@ -16,17 +16,29 @@ SECRET = "the very secret question"
 Lines = Callable[[], tuple[list[dict[str, Any]], list[dict[str, Any]]]]
 
 
+Listen = Callable[[], Lines]
+
+
 @pytest.fixture
-def lines(functions: Functions, capfd: pytest.CaptureFixture[str]) -> Lines:
-    """Return a function that gives the log lines (stderr) and the metric lines (stdout) written so far."""
-    functions.parts.logger = Logger(f"test-{uuid4()}", "INFO")  # a name's lines go where its first logger wrote
+def listen(functions: Functions, capfd: pytest.CaptureFixture[str]) -> Listen:
+    """Return a function that gives functions a logger from now on, and gives another: it returns the log lines
+    (stderr) and the metric lines (stdout) written since it was asked last.
+    """
 
     def read() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         out, err = capfd.readouterr()
-        logs, metrics = ([json.loads(line) for line in text.splitlines() if line.startswith("{")] for text in (err, out))
+        logs, metrics = (
+            [json.loads(line) for line in text.splitlines() if line.startswith("{")] for text in (err, out)
+        )
         return logs, metrics
 
-    return read
+    def start() -> Lines:
+        functions.parts.logger = Logger(
+            f"test-{uuid4()}", "INFO"
+        )  # a name's lines go where its first logger wrote
+        return read
+
+    return start
 
 
 def records(functions: Functions, queue: str = "intent", lane: str = "standard") -> list[dict[str, Any]]:
@@ -43,14 +55,18 @@ def record(message_id: str, body: str, queue: str = "intent", lane: str = "stand
 
 
 def submit(functions: Functions) -> str:
-    answer = functions.http("POST", "/v1/tasks", {"template": "standard_query", "input": {"question": SECRET}})
+    answer = functions.http(
+        "POST", "/v1/tasks", {"template": "standard_query", "input": {"question": SECRET}}
+    )
     task_id: str = answer.json["id"]
     return task_id
 
 
 def test_there_is_a_function_for_every_queue() -> None:
     """Each stage queue has its function, which knows its queue."""
-    assert {str(queue): module.handler._queue for queue, module in STAGES.items()} == {str(q): str(q) for q in STAGES}
+    assert {str(queue): module.handler._queue for queue, module in STAGES.items()} == {
+        str(q): str(q) for q in STAGES
+    }
 
 
 def test_an_unreadable_message_fails_alone(functions: Functions) -> None:
@@ -74,11 +90,11 @@ def test_without_the_database_every_message_comes_again(functions: Functions) ->
     assert len(failed) == 2
 
 
-def test_a_batch_is_logged_and_measured_without_its_payload(functions: Functions, lines: Lines) -> None:
+def test_a_batch_is_logged_and_measured_without_its_payload(functions: Functions, listen: Listen) -> None:
     """One log line and one metric line in CloudWatch's embedded form tell of a batch; neither holds any payload."""
     submit(functions)
     batch = records(functions)
-    lines()
+    lines = listen()
     intent.handler({"Records": batch}, Context())
     logs, metrics = lines()
     (line,) = [one for one in logs if one["message"] == "batch"]
@@ -86,15 +102,27 @@ def test_a_batch_is_logged_and_measured_without_its_payload(functions: Functions
     (metric,) = metrics
     (directive,) = metric["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "Steersman"
-    assert {one["Name"] for one in directive["Metrics"]} == {"Jobs", "Completed", "Failed", "Retried", "BatchDuration"}
-    assert (metric["queue"], metric["Jobs"], metric["Completed"], metric["Failed"]) == ("intent", [1.0], [1.0], [0.0])
+    assert {one["Name"] for one in directive["Metrics"]} == {
+        "Jobs",
+        "Completed",
+        "Failed",
+        "Retried",
+        "BatchDuration",
+    }
+    assert (metric["queue"], metric["Jobs"], metric["Completed"], metric["Failed"]) == (
+        "intent",
+        [1.0],
+        [1.0],
+        [0.0],
+    )
     assert SECRET not in json.dumps(logs + metrics)
 
 
-def test_a_failed_stage_is_logged_by_code(functions: Functions, lines: Lines) -> None:
+def test_a_failed_stage_is_logged_by_code(functions: Functions, listen: Listen) -> None:
     """A stage that fails or is tried again is a warning with task, stage and the error's code."""
     task_id = submit(functions)
     functions.parts.database.run("UPDATE agents SET status = 'inactive'")
+    lines = listen()
     intent.handler({"Records": records(functions)}, Context())
     (line,) = [one for one in lines()[0] if one["level"] == "WARNING"]
     assert (line["message"], line["task_id"], line["stage"], line["error"]) == (
@@ -106,9 +134,9 @@ def test_a_failed_stage_is_logged_by_code(functions: Functions, lines: Lines) ->
     assert SECRET not in json.dumps(line)
 
 
-def test_a_request_is_logged_once_without_its_body(functions: Functions, lines: Lines) -> None:
+def test_a_request_is_logged_once_without_its_body(functions: Functions, listen: Listen) -> None:
     """Each HTTP request is one line with correlation id, method, route and status, and nothing of the body."""
-    lines()
+    lines = listen()
     functions.http("POST", "/v1/tasks", {"input": {"question": SECRET}}, headers={"x-correlation-id": "mine"})
     functions.http("POST", "/v1/tasks", {"input": {"question": [SECRET]}})
     logs, _ = lines()
@@ -120,16 +148,18 @@ def test_a_request_is_logged_once_without_its_body(functions: Functions, lines: 
     assert SECRET not in json.dumps(logs)
 
 
-def test_the_scheduled_functions_do_their_work_and_tell(functions: Functions, lines: Lines) -> None:
+def test_the_scheduled_functions_do_their_work_and_tell(functions: Functions, listen: Listen) -> None:
     """Sweep, partitions and migrate answer with what they did and write it as a line, again and again."""
     submit(functions)
-    lines()
+    lines = listen()
     assert sweep.handler({}, Context()) == {"asleep": False, "sent": 0, "expired": 0}
     functions.parts.database.run("UPDATE idempotency_keys SET created_at = now() - interval '25 hours'")
     assert partitions.handler({}, Context())["forgotten_keys"] == 0
     assert migrate.handler({}, Context()) | {"revision": ""} == {"revision": "", "agents": 0, "templates": 0}
     messages = [one["message"] for one in lines()[0]]
-    assert [text for text in messages if text in {"swept", "history partitions kept", "database prepared"}] == [
+    assert [
+        text for text in messages if text in {"swept", "history partitions kept", "database prepared"}
+    ] == [
         "swept",
         "history partitions kept",
         "database prepared",
@@ -148,11 +178,12 @@ def test_expired_keys_are_forgotten(functions: Functions) -> None:
 
 
 @pytest.mark.parametrize("handler", [sweep.handler, partitions.handler])
-def test_a_schedule_that_fails_is_seen(functions: Functions, lines: Lines, handler: Any) -> None:
+def test_a_schedule_that_fails_is_seen(functions: Functions, listen: Listen, handler: Any) -> None:
     """Without the database a scheduled function fails, with a line that says where, for the alarm and the retry."""
     from steersman.errors import Unavailable
 
     functions.lose_database()
+    lines = listen()
     with pytest.raises(Unavailable):
         handler({}, Context())
     (line,) = [one for one in lines()[0] if one["level"] == "ERROR"]

@@ -1,6 +1,8 @@
 """The engine on SQL and the reference model, side by side on random DAGs."""
 
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from steersman.agents.job import StageJob, StageResult
 from steersman.aws.queues import unpack
+from steersman.db.connection import Database
 from steersman.errors import AgentError
 from steersman.tasks.engine import Message
 from tests.fixtures.engine import Rig
@@ -21,7 +24,9 @@ def behave(script: Script, job: StageJob) -> StageResult | AgentError:
 
 def observed(rig: Rig, task_id: Any) -> tuple[Any, ...]:
     task = rig.task(task_id)
-    stages = {stage["name"]: (stage["status"], stage["attempt"], stage["pending_needs"]) for stage in task["stages"]}
+    stages = {
+        stage["name"]: (stage["status"], stage["attempt"], stage["pending_needs"]) for stage in task["stages"]
+    }
     return task["status"], task["output"], stages
 
 
@@ -41,7 +46,7 @@ def expected(task: ReferenceTask) -> tuple[Any, ...]:
 @given(scripts(), st.integers(0, 2**16), st.integers(1, 4))
 def test_sql_and_reference_agree_at_every_step(rig: Rig, script: Script, seed: int, batch: int) -> None:
     """On any DAG, with any outcomes, in any order, with duplicates: after every batch both have the same state."""
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - the order of work
     rig.sqs.queues.clear()
     rig.agent.jobs.clear()
     for name in script.answers:
@@ -66,3 +71,53 @@ def test_sql_and_reference_agree_at_every_step(rig: Rig, script: Script, seed: i
     ran = [(job.stage, job.attempt) for job in rig.agent.jobs]
     assert len(set(ran)) == len(ran)
     assert set(ran) <= set(reference.started)
+
+
+@settings(
+    max_examples=5,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(st.lists(scripts(), min_size=6, max_size=12))
+def test_parallel_workers_end_every_task(rig: Rig, database_url: str, drawn: list[Script]) -> None:
+    """Workers side by side, with failures, retries and duplicates: each task ends whole, no attempt runs twice."""
+    rig.sqs.queues.clear()
+    rig.agent.jobs.clear()
+    by_task: dict[Any, Script] = {}
+    for name in {name for script in drawn for name in script.answers}:
+        rig.behaviours[name] = lambda job: behave(by_task[job.task_id], job)
+    for number, script in enumerate(drawn):
+        plan = rig.publish(
+            script.document["stages"], output=script.document["output"], name=f"drawn_{number}"
+        )
+        by_task |= dict.fromkeys(rig.submit(plan, count=3), script)
+    lock, in_hand = threading.Lock(), [0]
+
+    def work() -> None:
+        own = Database(database_url)
+        engine = rig.new_engine(own)
+        while True:
+            with lock:
+                messages = rig.sqs.take(3)
+                in_hand[0] += bool(messages)
+                if not messages and not in_hand[0]:
+                    break
+            if messages:
+                engine.run(messages)
+                engine.run(messages[:1])
+                with lock:
+                    in_hand[0] -= 1
+        own.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(work) for _ in range(4)]:
+            done.result(120)
+    ran = [(job.task_id, job.stage, job.attempt) for job in rig.agent.jobs]
+    assert len(set(ran)) == len(ran)
+    for task_id in by_task:
+        status, _, stages = observed(rig, task_id)
+        ends = {stage_status for stage_status, _, _ in stages.values()}
+        assert status == ("completed" if ends <= {"completed", "skipped"} else "failed")
+        assert ends <= {"completed", "skipped", "failed", "cancelled"}
+        assert sum(event in {"task.completed", "task.failed"} for event in rig.events(task_id)) == 1

@@ -117,7 +117,9 @@ def test_slow_agents_time_out_side_by_side(rig: Rig, monkeypatch: pytest.MonkeyP
     for number in range(4):
         rig.register(f"test.do{number}", f"slow-{number}")
     rig.engine._runner._registry = Registry(rig.database, lambda _: slow)
-    stages = [stage(f"s{n}", capability=f"test.do{n}", timeout_s=0.3, retry=ONCE, on_error="skip") for n in range(4)]
+    stages = [
+        stage(f"s{n}", capability=f"test.do{n}", timeout_s=0.3, retry=ONCE, on_error="skip") for n in range(4)
+    ]
     (task_id,) = rig.submit(rig.publish(stages, output="s0"))
     rig.drain()
     slow.go.set()

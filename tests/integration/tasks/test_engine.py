@@ -113,7 +113,7 @@ def test_on_error_fallback_gives_the_templates_output(rig: Rig) -> None:
 
 
 def test_a_failing_task_tries_nothing_again(rig: Rig) -> None:
-    """When one stage fails the task in the batch that has another's retry, that one is cancelled, not ready for ever."""
+    """When a stage fails its task in the batch that has another's retry, that one is cancelled, not left ready."""
     rig.behaviours |= {"a": refuses, "b": fails}
     (task_id,) = rig.submit(rig.publish([stage("a"), stage("b"), stage("c", "a", "b")]))
     rig.step()
@@ -294,9 +294,13 @@ def test_round_trips_do_not_grow_with_the_batch(rig: Rig, size: int, monkeypatch
     messages = rig.sqs.take(100)
     counted = {"sql": 0, "redis": 0}
     run, publish = rig.database.run, rig.live.publish
-    monkeypatch.setattr(rig.database, "run", lambda *a: (counted.__setitem__("sql", counted["sql"] + 1), run(*a))[1])
     monkeypatch.setattr(
-        rig.live, "publish", lambda facts: (counted.__setitem__("redis", counted["redis"] + 1), publish(facts))[1]
+        rig.database, "run", lambda *a: (counted.__setitem__("sql", counted["sql"] + 1), run(*a))[1]
+    )
+    monkeypatch.setattr(
+        rig.live,
+        "publish",
+        lambda facts: (counted.__setitem__("redis", counted["redis"] + 1), publish(facts))[1],
     )
     before = rig.sqs.calls
     report = rig.engine.run(messages)

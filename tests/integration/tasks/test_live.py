@@ -18,6 +18,7 @@ from steersman.tasks.live import AFTER_END_S, SILENT_S, LiveTasks
 from steersman.tasks.service import Tasks
 from tests.fixtures import absent
 from tests.fixtures.engine import Rig, stage
+from tests.fixtures.waiting import wait_for_a_reader
 
 WAY = ["task.submitted", "stage.ready", "stage.started", "stage.completed"]
 
@@ -95,7 +96,12 @@ def test_a_cursor_of_a_lost_stream_starts_over(
 
 @pytest.mark.parametrize("moment", ["before", "begun", "read"])
 def test_events_published_while_a_stream_is_rebuilt_are_not_lost(
-    rig: Rig, tasks: Tasks, two_stages: UUID, redis_client: redis.Redis, moment: str, monkeypatch: pytest.MonkeyPatch
+    rig: Rig,
+    tasks: Tasks,
+    two_stages: UUID,
+    redis_client: redis.Redis,
+    moment: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whenever a worker goes on during a rebuild, readers get every event, each once."""
     redis_client.flushdb()
@@ -159,7 +165,9 @@ def test_many_readers_rebuild_at_once(
     assert Follower(tasks, two_stages).poll() == logged(rig, two_stages)
 
 
-def test_an_end_that_never_reached_redis_is_told_all_the_same(rig: Rig, tasks: Tasks, two_stages: UUID) -> None:
+def test_an_end_that_never_reached_redis_is_told_all_the_same(
+    rig: Rig, tasks: Tasks, two_stages: UUID
+) -> None:
     """When the worker died before it published, a follower still learns of the end, once."""
     follower = Follower(tasks, two_stages)
     follower.poll()
@@ -211,7 +219,9 @@ def test_a_view_is_read_once_until_an_event_outdates_it(
     """The live view answers without Postgres until the next event, and then tells the new state."""
     reads: list[UUID] = []
     real = store.task
-    monkeypatch.setattr(store, "task", lambda database, task_id: (reads.append(task_id), real(database, task_id))[1])
+    monkeypatch.setattr(
+        store, "task", lambda database, task_id: (reads.append(task_id), real(database, task_id))[1]
+    )
     first = tasks.get(two_stages)
     assert tasks.get(two_stages) == first
     assert len(reads) == 1
@@ -262,15 +272,6 @@ def test_a_wait_ends_when_an_event_comes(
     assert set(follower.seen) <= set(logged(rig, two_stages))
 
 
-def wait_for_a_reader(client: redis.Redis) -> None:
-    """Return when a client of this test's database blocks in Redis."""
-    number = client.connection_pool.connection_kwargs["db"]
-    for _ in range(100_000):
-        if any(one["db"] == str(number) and "b" in one["flags"] for one in client.client_list()):
-            return
-    raise AssertionError("nobody waits")
-
-
 @pytest.mark.parametrize("wait_s", [0.0001, 0.05])
 def test_a_short_wait_is_short(tasks: Tasks, rig: Rig, two_stages: UUID, wait_s: float) -> None:
     """A wait of less than a millisecond is not one without end."""
@@ -279,7 +280,9 @@ def test_a_short_wait_is_short(tasks: Tasks, rig: Rig, two_stages: UUID, wait_s:
     assert follower.poll(wait_s=wait_s) == []
 
 
-@pytest.mark.parametrize("cursor", ["x", "!!!", "é", "YTo5OTk5OTk5OTk5OTk5OTk5OTk5OTktMA", "YToxLTI6Mw", "YTotMS0y"])
+@pytest.mark.parametrize(
+    "cursor", ["x", "!!!", "é", "YTo5OTk5OTk5OTk5OTk5OTk5OTk5OTktMA", "YToxLTI6Mw", "YTotMS0y"]
+)
 def test_what_is_not_a_cursor_is_refused(tasks: Tasks, two_stages: UUID, cursor: str) -> None:
     """An unknown cursor is refused naming `after`, whatever it holds."""
     with pytest.raises(InvalidInput) as caught:

@@ -15,7 +15,9 @@ from tests.fixtures import absent
 from tests.fixtures.engine import Rig, stage
 
 
-@pytest.mark.parametrize("body", ["nonsense", "{}", '{"jobs": [[7, 8, 9]]}', '{"jobs": [["x", "a", 99999999999]]}'])
+@pytest.mark.parametrize(
+    "body", ["nonsense", "{}", '{"jobs": [[7, 8, 9]]}', '{"jobs": [["x", "a", 99999999999]]}']
+)
 def test_an_unreadable_message_fails_alone(rig: Rig, body: str) -> None:
     """A message that is not ours is reported as failed, for the dead-letter queue; the rest of its batch is done."""
     (task_id,) = rig.submit(rig.publish([stage("a")]))
@@ -34,7 +36,7 @@ def test_a_job_of_no_task_is_over(rig: Rig) -> None:
 
 
 def test_a_redelivered_pack_is_split(rig: Rig) -> None:
-    """Jobs that came together once before go on alone, so that the one that killed the worker takes no other with it."""
+    """Jobs that came together before go on alone, so that one that kills its worker takes no other with it."""
     rig.submit(rig.publish([stage("a")]), count=20)
     message = replace(rig.sqs.take_all()[0], receive_count=2)
     report = rig.engine.run([message])

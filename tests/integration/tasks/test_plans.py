@@ -26,7 +26,9 @@ def test_plans_are_read_once(rig: Rig) -> None:
     assert kept.known(ids[0]) is first[ids[0]]
 
 
-def test_what_is_asked_for_is_there_though_the_store_is_full(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_asked_for_is_there_though_the_store_is_full(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A full store forgets, but never what the same call asks for."""
     monkeypatch.setattr(plans, "MAX_KEPT", 2)
     ids = [rig.publish([stage("a")], name=f"t{number}").template_id for number in range(5)]

@@ -72,11 +72,13 @@ def test_a_lost_lease_is_taken_over(rig: Rig, sweeper: Sweeper) -> None:
 
 
 def test_a_task_past_its_deadline_ends(rig: Rig, sweeper: Sweeper) -> None:
-    """A task that nobody works on fails with deadline_passed at its deadline, its stages are cancelled, and it is told."""
+    """A task that nobody works on fails with deadline_passed, its stages are cancelled, and it is told."""
     (late,) = rig.submit(rig.publish([stage("a"), stage("b", "a")]))
     (early,) = rig.submit(rig.publish([stage("a")], name="other"))
     rig.sqs.take_all()
-    rig.database.run("UPDATE task_histories SET deadline_at = now() - interval '1 s' WHERE id = %(id)s", {"id": late})
+    rig.database.run(
+        "UPDATE task_histories SET deadline_at = now() - interval '1 s' WHERE id = %(id)s", {"id": late}
+    )
     swept = sweeper()
     assert (swept.expired, swept.sent) == (1, 1)
     assert rig.task(late)["error"]["code"] == "deadline_passed"

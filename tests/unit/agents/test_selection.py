@@ -19,7 +19,9 @@ def agent(number: int, **changes: object) -> Candidate:
     return Candidate(**{**values, **changes})
 
 
-def chosen(*candidates: Candidate, load: dict[UUID, int] | None = None, avoid: str | None = None) -> Candidate | None:
+def chosen(
+    *candidates: Candidate, load: dict[UUID, int] | None = None, avoid: str | None = None
+) -> Candidate | None:
     picks = {
         choose(order, capability="do", project_id=OURS, load=load or {}, avoid=avoid)
         for order in (candidates, candidates[::-1])
@@ -81,7 +83,9 @@ def test_the_least_loaded_for_its_size_is_taken() -> None:
 
 def test_then_price_then_version_then_name() -> None:
     """Equally loaded agents are told apart by price, then by the newest version, then by name."""
-    assert chosen(agent(1, price_per_call_usd=0.2), agent(2, price_per_call_usd=0.1)) == agent(2, price_per_call_usd=0.1)
+    assert chosen(agent(1, price_per_call_usd=0.2), agent(2, price_per_call_usd=0.1)) == agent(
+        2, price_per_call_usd=0.1
+    )
     assert chosen(agent(1, version="1.9.0"), agent(2, version="1.10.0")) == agent(2, version="1.10.0")
     assert chosen(agent(1, version="not a version"), agent(2, version="0.0.1")) == agent(2, version="0.0.1")
     assert chosen(agent(1), agent(2)) == agent(1)

@@ -48,7 +48,11 @@ def test_success_is_told(sent: list[dict[str, Any]], kind: str) -> None:
     ran = []
     answered(lambda event, context: ran.append(1) or {})({**EVENT, "RequestType": kind}, None)
     assert ran == [1]
-    assert (sent[0]["Status"], sent[0]["RequestId"], sent[0]["PhysicalResourceId"]) == ("SUCCESS", "request", "Migration")
+    assert (sent[0]["Status"], sent[0]["RequestId"], sent[0]["PhysicalResourceId"]) == (
+        "SUCCESS",
+        "request",
+        "Migration",
+    )
 
 
 def test_delete_changes_nothing(sent: list[dict[str, Any]]) -> None:
@@ -62,7 +66,8 @@ def test_delete_changes_nothing(sent: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"), [(Unavailable("asleep"), "Unavailable: asleep"), (ValueError("secret"), "ValueError")]
+    ("error", "reason"),
+    [(Unavailable("asleep"), "Unavailable: asleep"), (ValueError("secret"), "ValueError")],
 )
 def test_a_failure_is_told_and_raised(sent: list[dict[str, Any]], error: Exception, reason: str) -> None:
     """A failing handler answers FAILED with a reason that holds no foreign text, and fails as a function too."""

@@ -1,6 +1,7 @@
 """Opaque cursors: round trips, and refusal of what is not one."""
 
 import base64
+from contextlib import suppress
 from uuid import UUID
 
 import pytest
@@ -11,7 +12,10 @@ from steersman.errors import InvalidInput
 from steersman.http import cursors
 
 
-@given(st.sampled_from(["tasks", "agents", "templates"]), st.text(min_size=1).filter(lambda text: "\ud800" > max(text)))
+@given(
+    st.sampled_from(["tasks", "agents", "templates"]),
+    st.text(min_size=1).filter(lambda text: max(text) < "\ud800"),
+)
 def test_a_cursor_leads_back_to_its_position(kind: str, position: str) -> None:
     """Any position comes back from its cursor, which needs no escaping in a URL."""
     cursor = cursors.encode(kind, position)
@@ -52,7 +56,5 @@ def test_an_id_that_is_none_is_refused() -> None:
 @given(st.text())
 def test_no_text_can_raise_anything_else(cursor: str) -> None:
     """Any text is a cursor or refused."""
-    try:
+    with suppress(InvalidInput):
         assert cursors.decode("tasks", cursor)
-    except InvalidInput:
-        pass

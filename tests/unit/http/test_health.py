@@ -33,7 +33,9 @@ def degraded() -> Mapping[str, Any]:
         (well, down, degraded, "degraded", 200),
     ],
 )
-def test_the_whole_is_as_well_as_what_it_needs(database: Any, cache: Any, queues: Any, status: str, http: int) -> None:
+def test_the_whole_is_as_well_as_what_it_needs(
+    database: Any, cache: Any, queues: Any, status: str, http: int
+) -> None:
     """Without the database or the queues all is down; without the cache it works with less."""
     view = Health(database=database, cache=cache, queues=queues, llm=well).all()
     assert (view.status, answer(view).status_code) == (status, http)

@@ -34,7 +34,11 @@ STATUSES = {
 
 
 def every_class(root: type[SteersmanError] = SteersmanError) -> list[type[SteersmanError]]:
-    ours = [cls for cls in root.__subclasses__() if cls.__module__ in {errors.__name__, problem.__name__, DeadlinePassed.__module__}]
+    ours = [
+        cls
+        for cls in root.__subclasses__()
+        if cls.__module__ in {errors.__name__, problem.__name__, DeadlinePassed.__module__}
+    ]
     return [root, *(found for cls in ours for found in every_class(cls))]
 
 

@@ -46,7 +46,7 @@ class ReferenceTask:
 
     script: Script
     plan: Plan
-    rng: random.Random = field(default_factory=lambda: random.Random(7))
+    rng: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311 - jitter
     status: TaskStatus = TaskStatus.PENDING
     output: Mapping[str, Any] | None = None
     started: list[tuple[str, int]] = field(default_factory=list)
@@ -114,9 +114,15 @@ def scripts(draw: st.DrawFn, max_stages: int = 12) -> Script:
         needs = draw(st.lists(st.sampled_from(names[:position]), unique=True, max_size=4)) if position else []
         ancestors[name] = set(needs).union(*(ancestors[need] for need in needs))
         stages.append(_stage(draw, name, needs, sorted(ancestors[name])))
-    document = {"name": "drawn", "output": draw(st.sampled_from(names)), "stages": draw(st.permutations(stages))}
+    document = {
+        "name": "drawn",
+        "output": draw(st.sampled_from(names)),
+        "stages": draw(st.permutations(stages)),
+    }
     answer = st.sampled_from(["go", "go", "go", "stay", "fail", "fail", "refuse"])
-    answers = draw(st.fixed_dictionaries(dict.fromkeys(names, st.lists(answer, min_size=1, max_size=MAX_ATTEMPTS))))
+    answers = draw(
+        st.fixed_dictionaries(dict.fromkeys(names, st.lists(answer, min_size=1, max_size=MAX_ATTEMPTS)))
+    )
     return Script(document, answers)
 
 

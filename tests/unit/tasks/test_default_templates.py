@@ -11,7 +11,13 @@ BY_NAME = {template.name: template for template in default_templates()}
 
 @pytest.mark.parametrize(
     ("name", "stages"),
-    [("standard_query", 5), ("simple_lookup", 2), ("complex_research", 6), ("web_enhanced", 6), ("quick_answer", 3)],
+    [
+        ("standard_query", 5),
+        ("simple_lookup", 2),
+        ("complex_research", 6),
+        ("web_enhanced", 6),
+        ("quick_answer", 3),
+    ],
 )
 def test_a_default_template_has_its_stages(name: str, stages: int) -> None:
     """Each default has the number of stages that it is described with, and ends with the response."""

@@ -22,7 +22,7 @@ from steersman.tasks.template import Retry, parse_template
 from steersman.tasks.words import StageStatus
 from tests.fixtures.engine import stage
 
-RNG = random.Random(1)
+RNG = random.Random(1)  # noqa: S311 - jitter
 
 
 def plan(*stages: dict[str, object], **more: object) -> Plan:
@@ -41,14 +41,14 @@ def plan(*stages: dict[str, object], **more: object) -> Plan:
     st.integers(0, 1000),
 )
 def test_a_retry_waits_within_its_bound(retry: Retry, attempt: int, seed: int) -> None:
-    """A delay lies in [0, backoff × factor^(attempt-1)] and never above the ceiling."""
-    delay = retry_delay_s(retry, attempt, random.Random(seed))
+    """A delay lies in [0, backoff * factor^(attempt-1)] and never above the ceiling."""
+    delay = retry_delay_s(retry, attempt, random.Random(seed))  # noqa: S311 - jitter
     assert 0 <= delay <= min(retry.max_backoff_s, retry.backoff_s * retry.factor ** (attempt - 1))
 
 
 def test_retries_are_spread_over_the_whole_bound() -> None:
     """Full jitter: delays of many equal attempts fill the interval, so that they do not come back together."""
-    rng = random.Random(5)
+    rng = random.Random(5)  # noqa: S311 - jitter
     delays = [retry_delay_s(Retry(backoff_s=8, factor=2, max_backoff_s=100), 2, rng) for _ in range(1000)]
     assert min(delays) < 0.5
     assert max(delays) > 15.5

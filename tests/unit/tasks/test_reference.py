@@ -38,7 +38,9 @@ orders = st.builds(random.Random, st.integers(0, 2**16))
 
 
 @given(scripts(), orders, st.integers(1, 4))
-def test_every_task_ends_and_no_stage_starts_early_or_twice(script: Script, rng: random.Random, batch: int) -> None:
+def test_every_task_ends_and_no_stage_starts_early_or_twice(
+    script: Script, rng: random.Random, batch: int
+) -> None:
     """Whatever the DAG, the answers and the order: stages start after their needs, each attempt once, the task ends."""
     task = finish(script, rng, batch)
     assert len(set(task.started)) == len(task.started)

@@ -38,14 +38,33 @@ def only_fault(*stages: dict[str, Any], **more: Any) -> tuple[str, str]:
         ([stage("a"), stage("b", when="results.a.x")], "stages.1.when", "stage 'a' does not end before"),
         ([stage("a", when="results.a")], "stages.0.when", "stage 'a' does not end before"),
         ([stage("a", when="results.z.x")], "stages.0.when", "stage 'z' does not exist"),
-        ([stage("a", output_schema={"type": "strin"})], "stages.0.output_schema", "not a JSON Schema 2020-12"),
+        (
+            [stage("a", output_schema={"type": "strin"})],
+            "stages.0.output_schema",
+            "not a JSON Schema 2020-12",
+        ),
         ([stage("a", input_schema={"pattern": "("})], "stages.0.input_schema", "not a JSON Schema 2020-12"),
-        ([stage("a", output_schema={"$ref": "http://x.example/s"})], "stages.0.output_schema", "outside this schema"),
-        ([stage("a", output_schema={"$ref": "file:///etc/hosts"})], "stages.0.output_schema", "outside this schema"),
+        (
+            [stage("a", output_schema={"$ref": "http://x.example/s"})],
+            "stages.0.output_schema",
+            "outside this schema",
+        ),
+        (
+            [stage("a", output_schema={"$ref": "file:///etc/hosts"})],
+            "stages.0.output_schema",
+            "outside this schema",
+        ),
         ([stage("a", output_schema={"$ref": "#/$defs/no"})], "stages.0.output_schema", "does not exist"),
         ([stage("a", output_schema={"$schema": "http://x.example/s"})], "stages.0.output_schema", "$schema"),
         (
-            [stage("a", on_error="fallback", fallback={"n": "x"}, output_schema={"properties": {"n": {"type": "integer"}}})],
+            [
+                stage(
+                    "a",
+                    on_error="fallback",
+                    fallback={"n": "x"},
+                    output_schema={"properties": {"n": {"type": "integer"}}},
+                )
+            ],
             "stages.0.fallback.n",
             "is not of type",
         ),
@@ -91,7 +110,9 @@ def test_a_field_out_of_its_range_is_named(change: dict[str, Any], place: str) -
 
 def test_a_cycle_is_told_with_its_way_and_what_waits_behind_it() -> None:
     """The stages of a cycle are named in their order, once, and each stage that only waits for it is unreachable."""
-    found = faults(stage("a"), stage("b", "a", "d"), stage("c", "b"), stage("d", "c"), stage("e", "d"), output="e")
+    found = faults(
+        stage("a"), stage("b", "a", "d"), stage("c", "b"), stage("d", "c"), stage("e", "d"), output="e"
+    )
     assert set(found) == {"stages.1.needs", "stages.4"}
     assert "b -> d -> c -> b" in found["stages.1.needs"]
     assert found["stages.4"] == "'e' is unreachable: it waits for a cycle"

@@ -19,7 +19,13 @@ ALL = tuple(Lane)
 
 @pytest.mark.parametrize(
     ("priority", "lane"),
-    [("low", "bulk"), ("medium", "standard"), ("high", "urgent"), ("critical", "urgent"), ("emergency", "urgent")],
+    [
+        ("low", "bulk"),
+        ("medium", "standard"),
+        ("high", "urgent"),
+        ("critical", "urgent"),
+        ("emergency", "urgent"),
+    ],
 )
 def test_each_priority_has_its_lane(priority: str, lane: str) -> None:
     """High and above is urgent, medium is standard, low is bulk."""
@@ -37,7 +43,9 @@ def test_a_lane_that_is_missing_is_replaced_by_one_that_is_there() -> None:
                     assert chosen is Lane.STANDARD
 
 
-@pytest.mark.parametrize(("table", "enum"), [(TASK_TRANSITIONS, TaskStatus), (STAGE_TRANSITIONS, StageStatus)])
+@pytest.mark.parametrize(
+    ("table", "enum"), [(TASK_TRANSITIONS, TaskStatus), (STAGE_TRANSITIONS, StageStatus)]
+)
 def test_transitions_know_every_status(table: dict, enum: type) -> None:
     """The table has a row for every status, leads to known statuses only, and never from a status to itself."""
     assert set(table) == set(enum)
@@ -47,7 +55,12 @@ def test_transitions_know_every_status(table: dict, enum: type) -> None:
 def test_final_statuses_are_those_that_nothing_follows() -> None:
     """Completed, failed and cancelled are final, and for a stage skipped too."""
     assert {status for status in TaskStatus if status.final} == {"completed", "failed", "cancelled"}
-    assert {status for status in StageStatus if status.final} == {"completed", "failed", "skipped", "cancelled"}
+    assert {status for status in StageStatus if status.final} == {
+        "completed",
+        "failed",
+        "skipped",
+        "cancelled",
+    }
 
 
 @pytest.mark.parametrize(("table", "start"), [(TASK_TRANSITIONS, "pending"), (STAGE_TRANSITIONS, "pending")])

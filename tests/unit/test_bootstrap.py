@@ -1,0 +1,81 @@
+"""The wiring: parts are made when they are first asked for, and connect to nothing before they are used."""
+
+from typing import Any
+
+import pytest
+
+from steersman.agents.http import HttpAgent
+from steersman.bootstrap import Parts
+from steersman.settings import read_settings
+from tests.unit.agents.test_selection import agent
+
+SETTINGS = read_settings(
+    {
+        "STEERSMAN_DATABASE_URL": "postgresql://x@127.0.0.1:1/x",
+        "STEERSMAN_REDIS_URL": "redis://127.0.0.1:1/0",
+        "STEERSMAN_QUEUE_PREFIX": "https://sqs.example/steersman-",
+        "STEERSMAN_LANES": "standard",
+    }
+)
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> Parts:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    return Parts(SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["logger", "database", "agents_database", "redis", "limiter", "queues", "live", "open_work", "plans", "projects",
+     "tasks", "submissions", "registry", "engine", "builtin_parts", "library", "health"],
+)  # fmt: skip
+def test_every_part_is_made_once_without_connecting(parts: Parts, name: str) -> None:
+    """Each part can be made without any server, and is the same the next time."""
+    assert getattr(parts, name) is getattr(parts, name)
+
+
+def test_agents_have_a_connection_of_their_own(parts: Parts) -> None:
+    """What an agent does in the database cannot hold up the engine's connection."""
+    assert parts.agents_database is not parts.database
+
+
+def test_agents_are_connected_by_their_protocol(parts: Parts) -> None:
+    """Built-in and HTTP agents are served; another protocol is refused by name."""
+    connect = parts._connect_agent
+    assert isinstance(connect(agent(1, protocol="http")), HttpAgent)
+    assert connect(agent(1, protocol="builtin", endpoint="builtin:intent")) is not None
+    for wrong in (
+        agent(1, protocol="pull"),
+        agent(1, protocol="http", endpoint="x"),
+        agent(1, protocol="builtin", endpoint="builtin:none"),
+    ):
+        with pytest.raises(ValueError, match=r"."):
+            connect(wrong)
+
+
+def test_a_database_with_iam_has_tokens_for_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With database_auth iam the password of each connection is a token; with password it is the URL's own."""
+    settings = SETTINGS.model_copy(update={"database_auth": "iam"})
+    made = Parts(settings)
+    asked: list[str] = []
+
+    class Rds:
+        def generate_db_auth_token(self, **_: Any) -> str:
+            return "token"
+
+    monkeypatch.setattr(made, "aws", lambda service: asked.append(service) or Rds())
+    password = made.database._password
+    assert password is not None
+    assert (asked, password()) == (["rds"], "token")
+    assert Parts(SETTINGS).database._password is None
+
+
+def test_warnings_go_to_the_log(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a part warns of is a warning in the log with its fields."""
+    told: list[Any] = []
+    monkeypatch.setattr(parts.logger, "warning", lambda message, **fields: told.append((message, fields)))
+    parts.warn("careful", {"reason": "x"})
+    assert told == [("careful", {"reason": "x"})]
