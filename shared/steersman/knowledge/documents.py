@@ -11,7 +11,8 @@ from uuid import UUID
 from steersman.errors import NotFound
 from steersman.knowledge.chunking import SEPARATOR, Chunk, chunk
 from steersman.knowledge.language import language_of
-from steersman.knowledge.parsing import MEDIA_TYPES, parse, refused, too_large
+from steersman.knowledge.parsing import MEDIA_TYPES, parse
+from steersman.knowledge.refusals import refused, too_large
 from steersman.knowledge.store import Document, DocumentRow, DocumentStore
 from steersman.llm.port import Embedder
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from steersman.knowledge.blocks import Block, Kind, Outline, Parsed, row_text
-from steersman.knowledge.parsing import refused
+from steersman.knowledge.refusals import refused
 
 MAX_NESTING = 5_000
 MAX_DEPTH = 100  # below it, what is nested deeper is read as one text

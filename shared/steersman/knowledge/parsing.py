@@ -5,9 +5,9 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 
-from steersman.errors import Fault, InvalidInput, TooLarge
 from steersman.knowledge.blocks import Block, Parsed, first_heading
 from steersman.knowledge.readable import one_line, readable
+from steersman.knowledge.refusals import refused, too_large
 
 MEDIA_TYPES = ("text/markdown", "text/plain", "text/html", "application/pdf")
 MAX_BYTES = 20 * 1024 * 1024
@@ -36,16 +36,6 @@ def parse(
         return _checked(_parse_pdf(content, max_pages))
     parsed = _checked(_parse_text(content, media_type))
     return parsed if parsed.title else replace(parsed, title=first_heading(parsed.blocks))
-
-
-def refused(field: str, reason: str) -> InvalidInput:
-    """Return the refusal of one field of a document."""
-    return InvalidInput(f"The document cannot be read: its {field} {reason}.", faults=(Fault(field, reason),))
-
-
-def too_large(reason: str) -> TooLarge:
-    """Return the refusal of a document that is over a limit."""
-    return TooLarge(f"The document is too large: its content {reason}.", faults=(Fault("content", reason),))
 
 
 def _parse_text(content: bytes, media_type: str) -> Parsed:

@@ -8,7 +8,7 @@ import pypdf
 from pypdf.errors import PyPdfError
 
 from steersman.knowledge.blocks import Block, Parsed
-from steersman.knowledge.parsing import refused, too_large
+from steersman.knowledge.refusals import refused, too_large
 
 _HYPHENATED = re.compile(r"(\w)-\n(?=[a-z])")
 
