@@ -26,19 +26,6 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def nul_path(value: Any, at: str = "") -> str | None:
-    """Return where a document holds a NUL character, which PostgreSQL stores in no text (".a.0"), or None."""
-    if isinstance(value, str):
-        return at if "\0" in value else None
-    if isinstance(value, dict):
-        found = (nul_path(key, at) or nul_path(one, f"{at}.{key}") for key, one in value.items())
-    elif isinstance(value, list | tuple):
-        found = (nul_path(one, f"{at}.{index}") for index, one in enumerate(value))
-    else:
-        return None
-    return next((path for path in found if path is not None), None)
-
-
 def _default(value: Any) -> Any:
     if isinstance(value, datetime):
         return rfc3339(value)

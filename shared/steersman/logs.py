@@ -40,10 +40,10 @@ class Logger:
             raise
 
     def fact(self, message: str, **fields: Any) -> None:
-        self._logger.info(message, extra=fields)
+        self._logger.info(message, extra=fields, stacklevel=3)
 
     def warning(self, message: str, **fields: Any) -> None:
-        self._logger.warning(message, extra=fields)
+        self._logger.warning(message, extra=fields, stacklevel=3)
 
     def error(self, message: str, error: BaseException) -> None:
         """Write an error with its class and place; the message too when it is ours, which never holds payloads."""

@@ -27,12 +27,12 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     environment: str = "local"
-    database_url: str
+    database_url: str = Field(repr=False)
     database_auth: Literal["password", "iam"] = "password"
     database_admin_secret: str = Field(
         default="", description="ARN of the owner's secret, for migrations only"
     )
-    redis_url: str
+    redis_url: str = Field(repr=False)
     queue_prefix: str = Field(description="URL of the stage queues up to '<queue>-<lane>'")
     lanes: tuple[Lane, ...] = (Lane.URGENT, Lane.STANDARD, Lane.BULK)
     documents_bucket: str = ""

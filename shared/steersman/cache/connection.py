@@ -10,6 +10,7 @@ from redis.retry import Retry
 from steersman.errors import Unavailable
 
 CONNECT_TIMEOUT_S = 2.0
+ANSWER_TIMEOUT_S = 28.0  # a long poll waits up to 25 s for an event
 
 
 def connect(url: str) -> redis.Redis:
@@ -20,6 +21,7 @@ def connect(url: str) -> redis.Redis:
     return redis.Redis.from_url(
         url,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=ANSWER_TIMEOUT_S,
         retry=Retry(NoBackoff(), 1),
         health_check_interval=30,
         decode_responses=False,

@@ -1,12 +1,11 @@
 """Documents as the API shows and takes them."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from steersman.http.fields import Body, Label, LabelValue, ProjectSlug
+from steersman.http.fields import Body, Label, LabelValue, Moment, ProjectSlug
 
 MediaType = Literal["text/markdown", "text/plain", "text/html", "application/pdf"]
 
@@ -37,8 +36,8 @@ class DocumentView(BaseModel):
     size_bytes: int
     chunk_count: int
     labels: dict[str, str]
-    created_at: datetime
-    updated_at: datetime
+    created_at: Moment
+    updated_at: Moment
 
 
 class DocumentPage(BaseModel):

@@ -92,22 +92,27 @@ def test_parallel_workers_end_every_task(rig: Rig, database_url: str, drawn: lis
             script.document["stages"], output=script.document["output"], name=f"drawn_{number}"
         )
         by_task |= dict.fromkeys(rig.submit(plan, count=3), script)
-    lock, in_hand = threading.Lock(), [0]
+    idle, in_hand = threading.Condition(), [0]
+
+    def take() -> list[Message]:
+        """Return messages; none when nothing waits and nobody works on what could bring more."""
+        with idle:
+            while not (messages := rig.sqs.take(3)) and in_hand[0]:
+                idle.wait(60)
+            in_hand[0] += bool(messages)
+            return messages
 
     def work() -> None:
         own = Database(database_url)
         engine = rig.new_engine(own)
-        while True:
-            with lock:
-                messages = rig.sqs.take(3)
-                in_hand[0] += bool(messages)
-                if not messages and not in_hand[0]:
-                    break
-            if messages:
+        while messages := take():
+            try:
                 engine.run(messages)
                 engine.run(messages[:1])
-                with lock:
+            finally:
+                with idle:
                     in_hand[0] -= 1
+                    idle.notify_all()
         own.close()
 
     with ThreadPoolExecutor(4) as pool:

@@ -7,5 +7,5 @@ WHERE t.status IN ('pending', 'running', 'awaiting', 'retrying')
        OR (s.status = 'ready' AND s.ready_at < now() - make_interval(secs => %(older_than_s)s))
        OR (s.status = 'running' AND s.lease_expires_at < now()))
   AND s.status IN ('pending', 'ready', 'running', 'awaiting')
-ORDER BY s.task_id, s.position
+ORDER BY t.deadline_at <= now() DESC, s.task_id, s.position
 LIMIT %(limit)s
