@@ -53,7 +53,15 @@ def _machine(result: Mapping[str, Any]) -> str:
 
 
 def _local(result: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("", "## The local cloud", "", _machine(result), "", "| what | measured | aim |", "| --- | --- | --- |")
+    yield from (
+        "",
+        "## The local cloud",
+        "",
+        _machine(result),
+        "",
+        "| what | measured | aim |",
+        "| --- | --- | --- |",
+    )
     figures = result["figures"]
     for name, told in LOCAL_ROWS.items():
         if name in figures:
@@ -80,7 +88,11 @@ def _answers(result: Mapping[str, Any]) -> Iterator[str]:
         f"answer. {_machine(result)} Thresholds were chosen on the tuning questions; the way coverage is computed was "
         "changed once after a look at the holdout, so that it is not strictly blind."
     )
-    yield from ("", "| share | all | holdout | full-text search alone | aim |", "| --- | --- | --- | --- | --- |")
+    yield from (
+        "",
+        "| share | all | holdout | full-text search alone | aim |",
+        "| --- | --- | --- | --- | --- |",
+    )
     for name, told in ANSWER_ROWS.items():
         aim = result["aims"].get(name, "")
         values = (embedded["all"][name], embedded["holdout"][name], baseline["all"][name])

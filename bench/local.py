@@ -138,7 +138,7 @@ def at_once(client: Client, bench: Bench) -> list[Figure]:
     """
     asked = [one.question for one in questions()][:AT_ONCE]
     figures = []
-    for name in ("at_once_first", "at_once_again"):
+    for name in ("at_once", "at_once_again"):
         say(f"{AT_ONCE} questions at once")
         began = time.perf_counter()
         completed = Load(client, "standard_query").ask_at_once(asked)

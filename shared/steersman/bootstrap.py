@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from steersman.tasks.service import Tasks
     from steersman.tasks.submission import Submissions
 
+LONG_POLL_S = 28.0  # a follower waits up to 25 s for an event
+
 
 class Parts:
     """Everything that functions and commands are made of."""
@@ -69,9 +71,10 @@ class Parts:
 
     @cached_property
     def live(self) -> "LiveTasks":
+        from steersman.cache.connection import connect
         from steersman.tasks.live import LiveTasks
 
-        return LiveTasks(self.redis)
+        return LiveTasks(self.redis, patient=connect(self.settings.redis_url, answer_timeout_s=LONG_POLL_S))
 
     @cached_property
     def open_work(self) -> "OpenWork":

@@ -1,5 +1,6 @@
 """Logs: one JSON line per fact through Powertools; never a payload, a token or a secret."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ class Logger:
             service=service,
             level=level,
             stream=sys.stderr,
-            json_serializer=dumps_text,
+            json_serializer=_line,
             utc=True,
             use_rfc3339=True,
         )
@@ -57,3 +58,11 @@ def _place(error: BaseException) -> str:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else ""
+
+
+def _line(record: dict[str, Any]) -> str:
+    """Return a record as JSON; of what has no JSON form only the type, for its text may hold anybody's data."""
+    try:
+        return dumps_text(record)
+    except TypeError:
+        return json.dumps(record, default=lambda value: type(value).__name__)

@@ -10,10 +10,10 @@ from redis.retry import Retry
 from steersman.errors import Unavailable
 
 CONNECT_TIMEOUT_S = 2.0
-ANSWER_TIMEOUT_S = 28.0  # a long poll waits up to 25 s for an event
+ANSWER_TIMEOUT_S = 5.0
 
 
-def connect(url: str) -> redis.Redis:
+def connect(url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> redis.Redis:
     """Return a lazy client (`rediss://` for TLS). A connection lost while idle is replaced once, then given up.
 
     Scripts and multi-key commands use keys of one hash tag only, so that they also run on a cluster's shard.
@@ -21,7 +21,7 @@ def connect(url: str) -> redis.Redis:
     return redis.Redis.from_url(
         url,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_timeout=ANSWER_TIMEOUT_S,
+        socket_timeout=answer_timeout_s,
         retry=Retry(NoBackoff(), 1),
         health_check_interval=30,
         decode_responses=False,

@@ -13,7 +13,7 @@ from steersman.cli import show
 from steersman.cli.client import ApiProblem, Client
 from steersman.knowledge.documents import media_type_of
 
-PARALLEL = 2
+PARALLEL = 3
 HIDDEN = {"node_modules", "__pycache__"}
 
 

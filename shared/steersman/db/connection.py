@@ -39,10 +39,13 @@ class Database:
         self._lock = threading.RLock()
         self._used_at = 0.0
 
-    def run(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    def run(
+        self, statement: str, parameters: Mapping[str, Any] | None = None, *, repeatable: bool = False
+    ) -> list[dict[str, Any]]:
         """Run one statement in one round trip and return its rows as dicts (empty when it returns none).
 
-        A deadlock's victim is run again. A statement whose connection breaks is not: it may have taken effect.
+        A deadlock's victim is run again. A statement whose connection breaks may have taken effect: only a
+        `repeatable` one, which does no harm when it runs twice, is run again, once, on a new connection.
         """
         with self._lock, translated_errors():
             for attempt in range(1, DEADLOCK_TRIES + 1):
@@ -50,6 +53,9 @@ class Database:
                     return self._run(statement, parameters)
                 except psycopg.errors.DeadlockDetected:
                     if attempt == DEADLOCK_TRIES:
+                        raise
+                except psycopg.OperationalError:
+                    if attempt > 1 or not repeatable or not self._lost():
                         raise
             raise AssertionError("unreachable")
 
@@ -66,6 +72,9 @@ class Database:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+    def _lost(self) -> bool:
+        return self._connection is not None and self._connection.closed
 
     def _run(self, statement: str, parameters: Mapping[str, Any] | None) -> list[dict[str, Any]]:
         cursor = self._open().execute(statement, parameters)

@@ -115,8 +115,10 @@ class EventPage:
 class LiveTasks:
     """The streams and views of tasks in Redis. Every method raises Unavailable when Redis does not answer."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, patient: redis.Redis | None = None) -> None:
+        """`patient` is the client whose answers may take as long as a follower waits (default: `client`)."""
         self._redis = client
+        self._patient = patient or client
         self._publish = client.register_script(_PUBLISH)
         self._begin_rebuild = client.register_script(_BEGIN_REBUILD)
         self._rebuild = client.register_script(_REBUILD)
@@ -158,7 +160,7 @@ class LiveTasks:
             start = position if asked_epoch == epoch else "0-0"
             if not entries and wait_s > 0 and not ended:
                 # Rounded up: to block for 0 ms is to block for ever.
-                reply: Any = self._redis.xread({stream: start}, block=ceil(wait_s * 1000)) or []
+                reply: Any = self._patient.xread({stream: start}, block=ceil(wait_s * 1000)) or []
                 entries = reply[0][1] if reply else []
         events: list[dict[str, Any]] = [loads(entry[1][b"event"]) for entry in entries]
         end = entries[-1][0].decode() if entries else start

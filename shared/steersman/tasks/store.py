@@ -139,6 +139,7 @@ def claim(database: Database, leases: Sequence[Lease]) -> list[dict[str, Any]]:
             "leases": [lease.lease_id for lease in leases],
             "lease_s": [lease.seconds for lease in leases],
         },
+        repeatable=True,  # the same lease again is granted again
     )
 
 

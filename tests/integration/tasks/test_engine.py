@@ -295,7 +295,7 @@ def test_round_trips_do_not_grow_with_the_batch(rig: Rig, size: int, monkeypatch
     counted = {"sql": 0, "redis": 0}
     run, publish = rig.database.run, rig.live.publish
     monkeypatch.setattr(
-        rig.database, "run", lambda *a: (counted.__setitem__("sql", counted["sql"] + 1), run(*a))[1]
+        rig.database, "run", lambda *a, **k: (counted.__setitem__("sql", counted["sql"] + 1), run(*a, **k))[1]
     )
     monkeypatch.setattr(
         rig.live,
