@@ -5,7 +5,9 @@ import pytest
 from steersman.db.connection import Database
 from steersman.errors import Conflict, InvalidInput, Unavailable
 
-KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'steersman' AND pid <> pg_backend_pid()"
+KILL = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE application_name = 'steersman' AND pid <> pg_backend_pid() AND datname = current_database()"""
 
 
 @pytest.fixture
@@ -13,7 +15,7 @@ def broken(database: Database, database_url: str) -> Database:
     """A database whose open connection the server has just ended."""
     killer = Database(database_url)
     database.run("SELECT 1 AS one")
-    killer.run(KILL + " AND datname = current_database()")
+    killer.run(KILL)
     killer.close()
     return database
 
