@@ -16,15 +16,16 @@ ANSWER_ROWS = {
     "wrongly_declined": "answerable questions declined",
 }
 LOCAL_ROWS = {
-    "up_cold": "`make up`, from nothing",
-    "up_warm": "`make up` after `make down`, nothing changed",
-    "up_while_up": "`make up` while it is up",
+    "up_cold": "`steersman up` (what `make up` runs), from nothing",
+    "up_warm": "`steersman up` after `down`, nothing changed",
+    "up_while_up": "`steersman up` while it is up",
     "ingestion": "ingestion of the demo corpus through the API",
     "get_task_p50": "`GET /v1/tasks/{id}`, median",
     "get_task_p95": "`GET /v1/tasks/{id}`, 95th percentile",
     "memory_at_rest": "memory of the whole local cloud at rest",
     "at_once_completed": "answered of 20 questions at once",
-    "at_once_seconds": "until the last of them was answered, processes starting included",
+    "at_once_seconds": "until the last of them was answered; each request starts a process of its own",
+    "at_once_again_seconds": "the same once more, with the processes there",
     "at_once_memory_peak": "memory of the whole local cloud meanwhile, peak",
 }
 
@@ -69,14 +70,14 @@ def _local(result: Mapping[str, Any]) -> Iterator[str]:
     for name in sorted(name for name in figures if name.endswith("_p50") and name != "get_task_p50"):
         template = name.removesuffix("_p50")
         worst = figures.get(f"{template}_p95", {}).get("value")
-        tail = f" (95th percentile {worst:g} s)" if worst is not None else ""
+        tail = f" (95th percentile {worst:.2g} s)" if worst is not None else ""
         yield _row(f"`{template}`, HTTP request to final answer, median{tail}", figures[name])
 
 
 def _row(told: str, figure: Mapping[str, Any]) -> str:
     aim = figure.get("aim", "")
     met = {True: "", False: " (not met)"}.get(figure.get("met"), "")
-    return f"| {told} | {figure['value']:g} {figure['unit']} | {aim}{met} |"
+    return f"| {told} | {figure['value']:.4g} {figure['unit']} | {aim}{met} |"
 
 
 def _answers(result: Mapping[str, Any]) -> Iterator[str]:
