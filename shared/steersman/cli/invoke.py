@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,7 +41,9 @@ def invoke(
     document = read_json(event)
     handler = load(function)
     os.environ.update(cloud().endpoints().environment())
-    show.json(handler(document, LocalContext(function)))
+    with redirect_stdout(sys.stderr):  # metrics are printed; the answer alone is for scripts
+        answer = handler(document, LocalContext(function))
+    show.json(answer)
 
 
 def load(function: str) -> Any:

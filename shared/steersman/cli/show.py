@@ -1,5 +1,6 @@
 """What the commands print: tables and answers for people, JSON for programs."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +28,7 @@ out = _console()
 err = _console(stderr=True)
 
 EXCERPT = 220
+INDENT = 5
 ANSWER = {"answer", "declined", "sources"}
 
 
@@ -87,7 +89,7 @@ def answer(task: Mapping[str, Any]) -> None:
     out.print(Panel(body, title=title, title_align="left", border_style=colour, width=width))
     for source in output["sources"]:
         out.print(_source(source, output.get("statements", [])))
-    out.print(Padding(_facts(task, output), (1, 0, 0, 0)))
+    out.print(Padding(_facts(task, output), (1, 0, 0, 0), expand=False))
 
 
 def _declined(output: Mapping[str, Any]) -> str:
@@ -118,7 +120,13 @@ def _source(source: Mapping[str, Any], statements: Sequence[Mapping[str, Any]]) 
         (f"  {source['source_uri']}", "dim"),
     )
     trust = f"credibility {float(source['credibility']):.2f}: {source['credibility_reason']}"
-    return Group(head, Padding(Text(excerpt), (0, 0, 0, 5)), Padding(Text(trust, "dim"), (0, 0, 0, 5)))
+    return Group(head, _indented(excerpt), _indented(trust, "dim"))
+
+
+def _indented(text: str, style: str = "") -> Text:
+    """Return text folded to the terminal behind an indent, without the blanks that rich puts at the ends of lines."""
+    lines = textwrap.wrap(text, max(20, out.width - INDENT - 1), break_on_hyphens=False)
+    return Text("\n".join(" " * INDENT + line for line in lines), style)
 
 
 def _facts(task: Mapping[str, Any], output: Mapping[str, Any]) -> Table:
