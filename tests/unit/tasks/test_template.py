@@ -162,9 +162,10 @@ def test_conditions_may_read_far_ancestors_and_the_input() -> None:
         "merge(results.a, results.b, input)",
     ]
     for expression in expressions:
-        parse_template(
+        made = parse_template(
             {"name": "sample", "stages": [stage("a"), stage("b", "a"), stage("c", "b", when=expression)]}
         )
+        assert made.by_name["c"].when == expression
 
 
 def test_a_condition_inside_a_function_is_looked_through() -> None:
