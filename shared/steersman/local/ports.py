@@ -1,5 +1,6 @@
 """TCP ports on the loopback: which are free, which answer, and who holds them."""
 
+import os
 import secrets
 import socket
 
@@ -7,15 +8,21 @@ import psutil
 
 HOST = "127.0.0.1"
 _SERVER_PORTS = range(20_000, 32_000)
+_BLOCKS = 60
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on.
+    """Return a port that nothing listens on, and that this process was not given before.
 
-    It lies below those that the system gives to clients, so that no connection takes it before a server does.
+    It lies below those that the system gives to clients, so that no connection takes it before a server does, and
+    in a block of this process's own, so that processes that start servers side by side do not choose the same one.
     """
-    while taken(port := secrets.choice(_SERVER_PORTS)):
+    block = _SERVER_PORTS[os.getpid() % _BLOCKS :: _BLOCKS]
+    left = [port for port in block if port not in _given] or list(_SERVER_PORTS)
+    while taken(port := secrets.choice(left)):
         continue
+    _given.add(port)
     return port
 
 

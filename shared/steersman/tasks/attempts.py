@@ -17,6 +17,7 @@ from steersman.agents.job import Provenance, StageJob, StageResult
 from steersman.agents.registry import Registry
 from steersman.agents.selection import Candidate
 from steersman.errors import AgentError, Fault, InvalidResult, NoAgent, StageTimeout, SteersmanError
+from steersman.failpoints import Reach, unarmed
 from steersman.json import dumps
 from steersman.tasks.planner import (
     BudgetSpent,
@@ -72,7 +73,8 @@ class Attempt:
 class Runner:
     """Runs attempts with the agents of a registry."""
 
-    def __init__(self, registry: Registry, rng: random.Random) -> None:
+    def __init__(self, registry: Registry, rng: random.Random, reach: Reach = unarmed) -> None:
+        self._reach = reach
         self._registry = registry
         self._rng = rng
         self._pool = ThreadPoolExecutor(max_workers=MAX_PARALLEL_AGENTS, thread_name_prefix="agent")
@@ -136,6 +138,7 @@ class Runner:
 
     def _start(self, candidate: Candidate, group: Sequence[Attempt]) -> "Future[list[Answer]]":
         def call() -> list[Answer]:
+            self._reach("agent.running")
             return list(self._registry.agent(candidate).run([attempt.job for attempt in group]))
 
         return self._pool.submit(call)

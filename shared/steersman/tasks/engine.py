@@ -15,6 +15,7 @@ from steersman.agents.registry import Registry
 from steersman.aws.queues import Delivery, Job, StageQueues, unpack
 from steersman.db.connection import Database
 from steersman.errors import Unavailable
+from steersman.failpoints import Reach, unarmed
 from steersman.ids import new_id
 from steersman.tasks import store
 from steersman.tasks.attempts import Attempt, Runner
@@ -63,14 +64,16 @@ class Engine:
         lanes: tuple[Lane, ...],
         warn: Warn,
         rng: random.Random | None = None,
+        reach: Reach = unarmed,
     ) -> None:
+        self._reach = reach
         self._database = database
         self._queues = queues
         self._live = live
         self._plans = plans
         self._lanes = lanes
         self._warn = warn
-        self._runner = Runner(registry, rng or random.Random())  # noqa: S311 - jitter, not a secret
+        self._runner = Runner(registry, rng or random.Random(), reach)  # noqa: S311 - jitter, not a secret
 
     def run(self, messages: Sequence[Message]) -> Report:
         """Do a batch of messages; Unavailable (of the database) means that all must be delivered again."""
@@ -78,14 +81,18 @@ class Engine:
         jobs = self._unpack(messages, report)
         if not jobs:
             return report
+        self._reach("engine.received")
         attempts, done = self._claim(jobs, report)
         outcomes = self._runner.run(attempts)
+        self._reach("engine.ran")
         if outcomes:
             report.facts = store.complete(self._database, outcomes)
+            self._reach("engine.completed")
         for outcome in outcomes:
             report.counts[str(outcome.decision.status)] += 1
         # Before the followers are sent: else one of them could be told to have started before it was ready.
         self._publish(report.facts)
+        self._reach("engine.published")
         try:
             self._send(attempts, outcomes, report.facts)
             self._mend(done)
@@ -94,6 +101,7 @@ class Engine:
             # done, and lead to `_mend`.
             self._warn("queues did not take all jobs", {"reason": exc.message})
             report.failed_messages = [message.id for message in messages]
+        self._reach("engine.sent")
         return report
 
     def _unpack(self, messages: Sequence[Message], report: Report) -> dict[tuple[UUID, str], Job]:
@@ -129,6 +137,7 @@ class Engine:
             for key, job in jobs.items()
         }
         rows = store.claim(self._database, list(leases.values()))
+        self._reach("engine.claimed")
         plans = self._plans.of(row["template_id"] for row in rows if row["verdict"] == "claimed")
         attempts, done = [], []
         for row in rows:
@@ -140,6 +149,7 @@ class Engine:
             elif row["verdict"] == "done":
                 done.append(row["task_id"])
         self._publish([fact for row in rows if (fact := _started(row))])
+        self._reach("engine.started")
         return attempts, done
 
     def _send(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome], facts: Sequence[Fact]) -> None:

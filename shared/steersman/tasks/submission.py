@@ -9,6 +9,7 @@ from steersman.agents import store as agent_store
 from steersman.aws.queues import Delivery, Job, StageQueues
 from steersman.db.connection import Database
 from steersman.errors import Conflict, Fault, InvalidInput, TooLarge, Unavailable
+from steersman.failpoints import Reach, unarmed
 from steersman.http import idempotency
 from steersman.http.request import KeptAnswer, Request
 from steersman.ids import new_id
@@ -43,7 +44,9 @@ class Submissions:
         open_work: OpenWork,
         lanes: tuple[Lane, ...],
         warn: Warn,
+        reach: Reach = unarmed,
     ) -> None:
+        self._reach = reach
         self._database = database
         self._queues = queues
         self._live = live
@@ -72,13 +75,16 @@ class Submissions:
         if keep:
             keep = KeptAnswer(**{**vars(keep), "response": loads(dumps(response))})
         self._count()
+        self._reach("submit.begun")
         try:
             facts = store.submit(self._database, tasks, at=now, keep=keep)
         except Conflict as exc:
             if keep is None:
                 raise
             return idempotency.replay_after(exc, self._database, keep)
+        self._reach("submit.committed")
         self._begin(tasks, facts)
+        self._reach("submit.sent")
         return response
 
     def _check_projects(self, submissions: Sequence[TaskSubmission], single: bool) -> None:
@@ -164,6 +170,7 @@ class Submissions:
             self._live.publish(facts)
         except Unavailable as exc:
             self._warn("events were not published", {"reason": exc.message})
+        self._reach("submit.published")
         try:
             self._queues.send(
                 [

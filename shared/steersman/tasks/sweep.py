@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from steersman.aws.queues import StageQueues
 from steersman.db.connection import Database
 from steersman.errors import Unavailable
+from steersman.failpoints import Reach, unarmed
 from steersman.tasks import store
 from steersman.tasks.engine import Warn, resend
 from steersman.tasks.live import LiveTasks
@@ -34,6 +35,8 @@ def sweep(
     open_work: OpenWork,
     lanes: tuple[Lane, ...],
     warn: Warn,
+    stranded_after_s: float = STRANDED_AFTER_S,
+    reach: Reach = unarmed,
 ) -> Swept:
     """Do one sweep; harmless to repeat, and to run twice at once. Raise Unavailable when it could not be done."""
     count = 0
@@ -43,14 +46,17 @@ def sweep(
             return Swept(asleep=True)
     except Unavailable as exc:
         warn("the flag of open work cannot be read", {"reason": exc.message})
-    rows = store.stranded(database, older_than_s=STRANDED_AFTER_S, limit=LIMIT)
+    rows = store.stranded(database, older_than_s=stranded_after_s, limit=LIMIT)
+    reach("sweep.found")
     expired = sorted({row["task_id"] for row in rows if row["deadline_passed"]})
     if expired:
         error = describe(DeadlinePassed("the task's deadline has passed"))
         facts = store.stop(database, expired, status=TaskStatus.FAILED, errors=[error] * len(expired))
         _quietly(lambda: live.publish(facts), warn)
+        reach("sweep.stopped")
     lost = [row for row in rows if not row["deadline_passed"]]
     resend(queues, lost, lanes)
+    reach("sweep.sent")
     if lost:
         _quietly(lambda: live.forget(sorted({row["task_id"] for row in lost})), warn)
     if not rows and not store.any_open(database):

@@ -92,6 +92,7 @@ def test_a_lost_record_is_repaired(supervisor: Supervisor, part: Part, folder: P
 def test_a_busy_port_is_explained(supervisor: Supervisor, part: Part) -> None:
     """A port that another process holds is named with that process and the setting that changes it."""
     with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
         other.bind(("127.0.0.1", part.port))
         other.listen()
         with pytest.raises(BusyPortError) as caught:

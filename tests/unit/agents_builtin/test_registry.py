@@ -39,7 +39,7 @@ def test_every_seeded_builtin_agent_can_be_built() -> None:
 
 def test_an_unknown_name_is_refused() -> None:
     """A name that is no built-in agent is a ValueError that lists those there are."""
-    with pytest.raises(ValueError, match="intent, retrieval, websearch, answer, moderation, response"):
+    with pytest.raises(ValueError, match="intent, retrieval, websearch, answer, moderation, response, echo"):
         build("builtin:nobody", parts())
 
 

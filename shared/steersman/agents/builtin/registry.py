@@ -95,6 +95,12 @@ def _response(parts: Parts) -> Agent:
     return ResponseAgent(store=EvidenceStore(parts.database()))
 
 
+def _echo(_: Parts) -> Agent:
+    from steersman.agents.builtin.echo import EchoAgent
+
+    return EchoAgent()
+
+
 _MAKERS: dict[str, Callable[[Parts], Agent]] = {
     "intent": _intent,
     "retrieval": _retrieval,
@@ -102,4 +108,5 @@ _MAKERS: dict[str, Callable[[Parts], Agent]] = {
     "answer": _answer,
     "moderation": _moderation,
     "response": _response,
+    "echo": _echo,
 }

@@ -70,6 +70,18 @@ def _capability(name: str, given: dict[str, Any], made: dict[str, Any]) -> Capab
     )
 
 
+_ECHO = AgentSeed(
+    name="echo",
+    description="Gives back the task's input: for trying a template's way before its agents are there.",
+    protocol="builtin",
+    endpoint=f"{PREFIX}echo",
+    status="active",
+    capabilities=(_capability("echo", {"type": "object"}, {"type": "object"}),),
+    tags=("builtin",),
+    max_concurrency=1_000,
+)
+
+
 def builtin_agents() -> tuple[AgentSeed, ...]:
     """Return the agents that run inside Steersman's own functions."""
     return (
@@ -109,6 +121,7 @@ def builtin_agents() -> tuple[AgentSeed, ...]:
             "Assembles the final answer with numbered sources and keeps its evidence.",
             response.OUTPUT,
         ),
+        _ECHO,
     )
 
 
