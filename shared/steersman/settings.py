@@ -47,7 +47,10 @@ class Settings(BaseModel):
     log_level: str = "INFO"
 
     rate_limit_per_minute: int = Field(default=6000, gt=0)
-    stranded_after_s: float = Field(default=60.0, gt=0, description="when the sweep sends a stage again")
+    stranded_after_s: float = Field(
+        default=60.0,
+        description="seconds after which the sweep sends a ready stage again: a message takes a few",
+    )
     failpoint: str = Field(default="", description="'<name>:<count>', in the environment `local` only")
     history_retention_months: int = Field(default=24, gt=0)
 

@@ -14,7 +14,6 @@ from steersman.tasks.open_work import OpenWork
 from steersman.tasks.planner import DeadlinePassed, describe
 from steersman.tasks.words import Lane, TaskStatus
 
-STRANDED_AFTER_S = 60.0  # a message takes seconds: one that takes a minute may be lost
 LIMIT = 1000
 
 
@@ -35,10 +34,11 @@ def sweep(
     open_work: OpenWork,
     lanes: tuple[Lane, ...],
     warn: Warn,
-    stranded_after_s: float = STRANDED_AFTER_S,
+    stranded_after_s: float,
     reach: Reach = unarmed,
 ) -> Swept:
-    """Do one sweep; harmless to repeat, and to run twice at once. Raise Unavailable when it could not be done."""
+    """Do one sweep; harmless to repeat, and to run twice at once. What has been ready for `stranded_after_s`
+    counts as lost. Raise Unavailable when it could not be done."""
     count = 0
     try:
         possible, count = open_work.possible()

@@ -220,7 +220,8 @@ def test_queues_that_are_away_do_not_refuse_a_task(
         )
         task_id = submit(functions, template="quick_answer")["id"]
     assert functions.waiting() == 0
-    monkeypatch.setattr("steersman.tasks.sweep.STRANDED_AFTER_S", -1.0)
+    eager = functions.parts.settings.model_copy(update={"stranded_after_s": -1.0})
+    monkeypatch.setattr(functions.parts, "settings", eager)
     assert sweep.handler({}, None)["sent"] == 1
     functions.work()
     assert functions.http("GET", f"/v1/tasks/{task_id}").json["status"] == "completed"

@@ -10,7 +10,6 @@ from steersman.cache.connection import connect
 from steersman.db.connection import Database
 from steersman.errors import Unavailable
 from steersman.tasks import store
-from steersman.tasks import sweep as sweeping
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.sweep import Swept, sweep
@@ -28,6 +27,7 @@ class Sweeper:
             "live": rig.live,
             "open_work": OpenWork(client),
             "lanes": LANES,
+            "stranded_after_s": -1.0,  # what is of this moment is stranded already
             "warn": lambda text, _: rig.warnings.append(text),
         }
 
@@ -36,8 +36,7 @@ class Sweeper:
 
 
 @pytest.fixture
-def sweeper(rig: Rig, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Sweeper:
-    monkeypatch.setattr(sweeping, "STRANDED_AFTER_S", -1.0)  # what is of this moment is stranded already
+def sweeper(rig: Rig, redis_client: redis.Redis) -> Sweeper:
     return Sweeper(rig, redis_client)
 
 
@@ -50,11 +49,10 @@ def test_ready_work_whose_message_was_lost_is_sent_again(rig: Rig, sweeper: Swee
     assert rig.task(task_id)["status"] == "completed"
 
 
-def test_young_work_is_left_alone(rig: Rig, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_young_work_is_left_alone(rig: Rig, sweeper: Sweeper) -> None:
     """What is younger than a minute is on its way and not sent again."""
-    monkeypatch.undo()
     rig.submit(rig.publish([stage("a")]))
-    assert sweeper() == Swept(asleep=False)
+    assert sweeper(stranded_after_s=60.0) == Swept(asleep=False)
 
 
 def test_a_lost_lease_is_taken_over(rig: Rig, sweeper: Sweeper) -> None:
@@ -108,11 +106,10 @@ def test_an_idle_database_is_left_asleep(rig: Rig, sweeper: Sweeper) -> None:
     assert not sweeper().asleep
 
 
-def test_open_work_keeps_the_sweep_awake(rig: Rig, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_work_keeps_the_sweep_awake(rig: Rig, sweeper: Sweeper) -> None:
     """While a task is open, however quiet, the sweep goes on looking."""
-    monkeypatch.undo()
     rig.submit(rig.publish([stage("a")]))
-    assert [sweeper().asleep for _ in range(4)] == [False] * 4
+    assert [sweeper(stranded_after_s=60.0).asleep for _ in range(4)] == [False] * 4
 
 
 def test_a_submission_between_two_sweeps_starts_the_count_anew(rig: Rig, sweeper: Sweeper) -> None:
