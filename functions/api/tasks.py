@@ -15,6 +15,7 @@ from steersman.http.idempotency import once
 from steersman.tasks.views import (
     BatchAccepted,
     Cancellation,
+    Included,
     TaskAccepted,
     TaskBatch,
     TaskPage,
@@ -59,10 +60,14 @@ def list_tasks(
     label: Annotated[list[LabelFilter] | None, Query(description="key:value; all must be there")] = None,
     created_after: Annotated[datetime | None, Query()] = None,
     created_before: Annotated[datetime | None, Query()] = None,
+    include: Annotated[
+        list[Included] | None,
+        Query(description="What more to say of each task; with outputs a page may end before its limit"),
+    ] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> TaskPage:
-    """Return the tasks of a project that pass every filter."""
+    """Return the tasks of a project that pass every filter; with `include=output` what each came to."""
     filters = {
         "status": status,
         "template": template,
@@ -71,7 +76,13 @@ def list_tasks(
         "created_after": created_after,
         "created_before": created_before,
     }
-    page = parts().tasks.page(parts().projects.id(project), filters=filters, cursor=cursor, limit=limit)
+    page = parts().tasks.page(
+        parts().projects.id(project),
+        filters=filters,
+        cursor=cursor,
+        limit=limit,
+        outputs="output" in (include or ()),
+    )
     return TaskPage.model_validate(page)
 
 

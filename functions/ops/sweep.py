@@ -10,7 +10,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     """Do one sweep and say what it did."""
     with parts().logger.request("sweep"):
         swept = sweep(
-            database=parts().database,
+            database=parts().engine_database,
             queues=parts().queues,
             live=parts().live,
             open_work=parts().open_work,

@@ -3,6 +3,7 @@
 Imports stand inside the properties: a function pays at its cold start only for what it uses.
 """
 
+import gc
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,11 @@ class Parts:
     @cached_property
     def database(self) -> Database:
         return self._new_database()
+
+    @cached_property
+    def engine_database(self) -> Database:
+        """The engine's connection, whose plans are made once; requests and lists need plans for their values."""
+        return self._new_database(steady_plans=True)
 
     @cached_property
     def agents_database(self) -> Database:
@@ -127,18 +133,19 @@ class Parts:
     def registry(self) -> "Registry":
         from steersman.agents.registry import Registry
 
-        return Registry(self.database, self._connect_agent)
+        return Registry(self.engine_database, self._connect_agent)
 
     @cached_property
     def engine(self) -> "Engine":
         from steersman.tasks.engine import Engine
+        from steersman.tasks.plans import Plans
 
         return Engine(
-            database=self.database,
+            database=self.engine_database,
             queues=self.queues,
             live=self.live,
             registry=self.registry,
-            plans=self.plans,
+            plans=Plans(self.engine_database),
             lanes=self.settings.lanes,
             warn=self.warn,
             reach=self.reach,
@@ -180,7 +187,12 @@ class Parts:
         return boto3.client(
             service,
             config=Config(
-                connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
+                connect_timeout=2,
+                read_timeout=10,
+                retries={"mode": "standard", "total_max_attempts": 3},
+                # What the SDK says of itself, and its checks of what our types hold already, are a third of a call.
+                user_agent="steersman",
+                parameter_validation=False,
             ),
         )
 
@@ -188,14 +200,13 @@ class Parts:
         """Return the value of a secret in Secrets Manager."""
         return str(self.aws("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
 
-    def _new_database(self) -> Database:
-        if self.settings.database_auth == "password":
-            return Database(self.settings.database_url)
-        from steersman.aws.database_tokens import token_source
+    def _new_database(self, *, steady_plans: bool = False) -> Database:
+        url, password = self.settings.database_url, None
+        if self.settings.database_auth == "iam":
+            from steersman.aws.database_tokens import token_source
 
-        return Database(
-            self.settings.database_url, password=token_source(self.aws("rds"), self.settings.database_url)
-        )
+            password = token_source(self.aws("rds"), url)
+        return Database(url, password=password, steady_plans=steady_plans)
 
     def _connect_agent(self, candidate: "Candidate") -> "Agent":
         if candidate.protocol == "builtin":
@@ -212,4 +223,9 @@ class Parts:
 @cache
 def parts() -> Parts:
     """Return this process's parts, made of the settings in its environment."""
+    # What the imports made stays for ever, and a batch makes little that refers to itself: looking for that as often
+    # as Python does by itself costs a fifth of the engine's time (docs/adr/0007).
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    gc.enable()
     return Parts(settings())

@@ -35,11 +35,24 @@ def choose(
     project's own before shared ones, the least loaded for its size, the cheapest, the newest version, by name.
     `load` counts the jobs that each agent has in hand here.
     """
-    able = [
+    return best(able(candidates, capability, project_id), project_id=project_id, load=load, avoid=avoid)
+
+
+def able(candidates: Sequence[Candidate], capability: str, project_id: UUID) -> list[Candidate]:
+    """Return the agents that a project may use for a capability."""
+    return [
         candidate
         for candidate in candidates
         if capability in candidate.capabilities and (candidate.shared or candidate.project_id == project_id)
     ]
+
+
+def best(
+    able: Sequence[Candidate], *, project_id: UUID, load: Mapping[UUID, int], avoid: str | None = None
+) -> Candidate | None:
+    """Return the one to prefer among agents that can do a job, as `choose` says."""
+    if len(able) == 1:
+        return able[0]
     return min(able, key=lambda one: _preference(one, project_id, load, avoid), default=None)
 
 

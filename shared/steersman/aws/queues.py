@@ -3,9 +3,8 @@
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from steersman.errors import Unavailable
@@ -19,8 +18,7 @@ MAX_ATTEMPT = 2**15 - 1  # smallint in Postgres: one unreadable job must not fai
 _STAGE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """What a stage message carries for one attempt: only names; the data stays in Postgres."""
 
     task_id: UUID
@@ -28,8 +26,7 @@ class Job:
     attempt: int
 
 
-@dataclass(frozen=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A job on its way to a queue's lane (or to its dead letters), to arrive after `delay_s`."""
 
     queue: str
@@ -58,13 +55,19 @@ class StageQueues:
         groups: dict[tuple[str, str, int], list[Job]] = defaultdict(list)
         for delivery in deliveries:
             groups[delivery.queue, delivery.lane, min(delivery.delay_s, MAX_DELAY_S)].append(delivery.job)
+        refused: Unavailable | None = None
         for (queue, lane, delay_s), jobs in groups.items():
             entries = [
                 {"Id": str(number), "MessageBody": body, "DelaySeconds": delay_s}
                 for number, body in enumerate(pack(jobs))
             ]
             for start in range(0, len(entries), CALL_MESSAGES):
-                self._call(f"{self._prefix}{queue}-{lane}", entries[start : start + CALL_MESSAGES])
+                try:
+                    self._call(f"{self._prefix}{queue}-{lane}", entries[start : start + CALL_MESSAGES])
+                except Unavailable as exc:
+                    refused = exc  # the others need not wait for this one
+        if refused:
+            raise refused
 
     def send_alone(self, deliveries: Sequence[Delivery]) -> None:
         """Send each job in a message of its own, whatever the number of calls."""

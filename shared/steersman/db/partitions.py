@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from steersman.db.connection import Database
 
 MONTHS_AHEAD = 3
+KEEP_HOURS_DAYS = 7
 
 CREATE = """
   SELECT create_history_partitions((now() + make_interval(months => ahead))::date) AS name
@@ -31,6 +32,16 @@ def ensure(database: Database, *, months_ahead: int, retention_months: int) -> P
     created = create_ahead(database, months_ahead)
     dropped = database.run(DROP, {"months": retention_months})
     return PartitionReport(created, [row["name"] for row in dropped])
+
+
+def tend(database: Database, *, keep_hours_days: int) -> int:
+    """Fold what was measured of agents before `keep_hours_days` into days, and gather statistics of the history.
+
+    Return how many rows folding saved. Harmless to repeat; the functions' role may do it.
+    """
+    database.run("SELECT analyze_history()")
+    fold = "SELECT fold_agent_performance(now() - make_interval(days => %(days)s)) AS saved"
+    return int(database.run(fold, {"days": keep_hours_days})[0]["saved"])
 
 
 def create_ahead(database: Database, months_ahead: int) -> list[str]:

@@ -81,7 +81,8 @@ def _grant(connection: psycopg.Connection[Any], role: sql.Identifier) -> None:
         sql.SQL("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {}").format(role),
         sql.SQL("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {}").format(role),
         sql.SQL(
-            "GRANT EXECUTE ON FUNCTION create_history_partitions(date), drop_history_partitions(date) TO {}"
+            "GRANT EXECUTE ON FUNCTION create_history_partitions(date), drop_history_partitions(date), "
+            "fold_agent_performance(timestamptz), analyze_history() TO {}"
         ).format(role),
     ]
     for (relation,) in connection.execute(RELATIONS):

@@ -182,6 +182,14 @@ Index(
     _task.labels,
     postgresql_using="gin",
     postgresql_ops={"labels": "jsonb_path_ops"},
+    postgresql_where=text("labels <> '{}'"),
+)
+Index(
+    "task_histories_project_priority",
+    _task.project_id,
+    _task.priority,
+    _task.id.desc(),
+    postgresql_where=text("priority <> 'medium'"),
 )
 Index("task_histories_open", _task.id, postgresql_where=text(f"status IN ({_quoted(UNFINISHED)})"))
 
@@ -210,6 +218,7 @@ task_stages = Table(
     _time("started_at"),
     _time("finished_at"),
     *_created_and_updated_at(),
+    _time("resent_at"),
     PrimaryKeyConstraint("task_id", "name"),
     _one_of("queue", Queue),
     _one_of("status", StageStatus),
@@ -301,7 +310,8 @@ agent_performance = Table(
     _count("quality_sum", Double),
     _count("quality_count"),
     *_created_and_updated_at(),
-    PrimaryKeyConstraint("project_id", "agent_id", "capability", "bucket_start"),
+    _count("slot", SmallInteger),
+    PrimaryKeyConstraint("project_id", "agent_id", "capability", "bucket_start", "slot"),
     Index("agent_performance_project_bucket", "project_id", "bucket_start"),
     Index("agent_performance_agent", "agent_id"),
 )

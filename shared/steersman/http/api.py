@@ -21,7 +21,7 @@ from steersman.http.request import Request
 from steersman.ids import new_id
 from steersman.json import dumps_text, loads
 from steersman.logs import Logger
-from steersman.tasks.storable import unstorable
+from steersman.tasks.storable import surely_storable, unstorable
 
 MAX_FAULTS = 100
 MAX_BODY_BYTES = 5 * 1024 * 1024  # Lambda takes 6 MB; base64 and headers need their share
@@ -224,7 +224,7 @@ def _check_json(event: Mapping[str, Any]) -> None:
         raise NotJson(
             "the body cannot be read as JSON", faults=(Fault("body", f"not valid JSON: {exc}"),)
         ) from None
-    if faults := unstorable(document):
+    if not surely_storable(event["body"].encode()) and (faults := unstorable(document)):
         raise InvalidInput("the request is not valid", faults=faults)
 
 

@@ -2,9 +2,8 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
@@ -28,7 +27,7 @@ from steersman.tasks.planner import (
     Plan,
     describe,
 )
-from steersman.tasks.storable import unstorable
+from steersman.tasks.storable import surely_storable, unstorable
 from steersman.tasks.store import Outcome
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 
@@ -36,8 +35,11 @@ MAX_OUTPUT_BYTES = 256 * 1024
 MAX_COST_USD = 1_000_000
 MAX_TOKENS = 10**12
 MAX_PARALLEL_AGENTS = 16
+QUICK_S = 0.02  # of agents that answer sooner, nobody need be told that they are at work
 
 Answer = StageResult | SteersmanError
+# Called while agents are at work, with the seconds since they began; returns after how many it is to be called again.
+WhileRunning = Callable[[float], float]
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,17 @@ class Attempt:
     plan: Plan
     job: StageJob
 
+    @property
+    def lease_lost(self) -> bool:
+        """Whether the worker of the attempt before fell silent."""
+        return (self.row["last_error"] or {}).get("code") == LeaseLost.code
+
     @classmethod
     def of(cls, row: Mapping[str, Any], lease_id: UUID, plan: Plan) -> "Attempt":
         """Build an attempt from a claimed row (sql/claim.sql says its columns)."""
         earlier = row["earlier"] or {}
         stage = plan.stage(row["stage"])
-        visible = plan.visible(stage.name, {name: entry["output"] for name, entry in earlier.items()})
+        visible = plan.visible(stage.name, {name: entry[1] for name, entry in earlier.items()})
         job = StageJob(
             task_id=row["task_id"],
             project_id=row["project_id"],
@@ -79,29 +86,23 @@ class Runner:
         self._rng = rng
         self._pool = ThreadPoolExecutor(max_workers=MAX_PARALLEL_AGENTS, thread_name_prefix="agent")
 
-    def run(self, attempts: Sequence[Attempt]) -> list[Outcome]:
+    def run(self, attempts: Sequence[Attempt], while_running: WhileRunning) -> list[Outcome]:
         """Return one outcome for each attempt, in any order; nothing is raised for an agent's failure."""
         outcomes: list[Outcome] = []
-        groups: dict[tuple[UUID, float], list[Attempt]] = defaultdict(list)
-        chosen: dict[UUID, Candidate] = {}
-        load: dict[UUID, int] = defaultdict(int)
+        choice = _Choice(self._registry)
         for attempt in attempts:
             decision = self._settled(attempt)
-            if decision is None and (candidate := self._choose(attempt, load)):
-                groups[candidate.id, attempt.job.timeout_s].append(attempt)
-                chosen[candidate.id] = candidate
-                load[candidate.id] += 1
-            else:
-                decision = decision or self._failed(attempt, _no_agent(attempt))
+            if decision is None and not choice.add(attempt):
+                decision = self._failed(attempt, _no_agent(attempt))
+            if decision is not None:
                 outcomes.append(_outcome(attempt, decision))
         calls = [
-            (chosen[key[0]], group, self._start(chosen[key[0]], group), monotonic() + _allowed_s(group))
-            for key, group in groups.items()
+            _Call(candidate, group, self._start(candidate, group)) for candidate, group in choice.groups()
         ]
-        for candidate, group, call, until in calls:
-            answers = _await(call, group, candidate, until)
-            for attempt, answer in zip(group, answers, strict=True):
-                outcomes.append(self._after(attempt, candidate, answer))
+        _await(calls, while_running)
+        for call in calls:
+            for attempt, answer in zip(call.group, call.answers(), strict=True):
+                outcomes.append(self._after(attempt, call.candidate, answer))
         return outcomes
 
     def _settled(self, attempt: Attempt) -> Decision | None:
@@ -112,7 +113,7 @@ class Runner:
         budget = row["constraints"].get("budget_usd")
         if budget is not None and row["cost_usd"] >= Decimal(budget) and row["cost_usd"] > 0:
             return plan.fatal(describe(BudgetSpent(f"the task's budget of {budget} USD is spent")))
-        if row["lease_lost"] and job.attempt > plan.stage(job.stage).retry.max_attempts:
+        if job.attempt > plan.stage(job.stage).retry.max_attempts:
             return self._failed(attempt, LeaseLost("the worker of the last attempt fell silent"))
         try:
             if not plan.wanted(job.stage, job.input, job.results):
@@ -125,16 +126,6 @@ class Runner:
             error.retryable = False
             return self._failed(attempt, error)
         return None
-
-    def _choose(self, attempt: Attempt, load: Mapping[UUID, int]) -> Candidate | None:
-        last_error = attempt.row["last_error"] or {}
-        return selection.choose(
-            self._registry.candidates(),
-            capability=attempt.job.capability,
-            project_id=attempt.job.project_id,
-            load=load,
-            avoid=last_error.get("agent"),
-        )
 
     def _start(self, candidate: Candidate, group: Sequence[Attempt]) -> "Future[list[Answer]]":
         def call() -> list[Answer]:
@@ -166,44 +157,89 @@ def _allowed_s(group: Sequence[Attempt]) -> float:
     return min(group[0].job.timeout_s * waves, MAX_STAGE_TIMEOUT_S)
 
 
-def _await(
-    call: "Future[list[Answer]]", group: Sequence[Attempt], candidate: Candidate, until: float
-) -> list[Answer]:
-    """Return an agent's answers, one for each attempt; what goes wrong becomes the answer of all.
+class _Choice:
+    """The agents chosen for a batch: attempts of the same agent and time limit make one call."""
 
-    `until` (monotonic) is counted from the start of the call: agents run side by side, so waiting for one of them
-    takes nothing from, and adds nothing to, the time of the next.
-    """
-    timeout_s = group[0].job.timeout_s
-    try:
-        answers = call.result(timeout=max(0.0, until - monotonic()))
-    except FutureTimeout:
-        call.cancel()
-        return [StageTimeout(f"agent '{candidate.name}' took longer than {timeout_s:g} s")] * len(group)
-    except SteersmanError as exc:
-        return [exc] * len(group)
-    except Exception as exc:  # noqa: BLE001 - an agent is foreign code: whatever it raises is its failure
-        error = AgentError(f"agent '{candidate.name}' failed with {type(exc).__name__}")
-        error.__cause__ = exc
-        return [error] * len(group)
-    if len(answers) != len(group):
-        wrong = InvalidResult(f"agent '{candidate.name}' gave {len(answers)} results for {len(group)} jobs")
-        return [wrong] * len(group)
-    return answers
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._able: dict[tuple[str, UUID], list[Candidate]] = {}
+        self._load: dict[UUID, int] = defaultdict(int)
+        self._groups: dict[tuple[int, float], tuple[Candidate, list[Attempt]]] = {}
+
+    def add(self, attempt: Attempt) -> bool:
+        """Choose an agent for an attempt; say whether there is one."""
+        job = attempt.job
+        key = (job.capability, job.project_id)
+        able = self._able.get(key)
+        if able is None:
+            able = self._able[key] = selection.able(self._registry.candidates(), *key)
+        avoid = (attempt.row["last_error"] or {}).get("agent")
+        candidate = selection.best(able, project_id=job.project_id, load=self._load, avoid=avoid)
+        if candidate is None:
+            return False
+        if len(able) > 1:
+            self._load[candidate.id] += 1
+        self._groups.setdefault((id(candidate), job.timeout_s), (candidate, []))[1].append(attempt)
+        return True
+
+    def groups(self) -> Collection[tuple[Candidate, list[Attempt]]]:
+        return self._groups.values()
+
+
+class _Call:
+    """A call of one agent for a group of attempts, under way. Agents run side by side: each has its own time."""
+
+    def __init__(
+        self, candidate: Candidate, group: Sequence[Attempt], future: "Future[list[Answer]]"
+    ) -> None:
+        self.candidate = candidate
+        self.group = group
+        self.future = future
+        self.until = monotonic() + _allowed_s(group)
+
+    def answers(self) -> list[Answer]:
+        """Return the agent's answers, one for each attempt; what went wrong becomes the answer of all."""
+        name, count = self.candidate.name, len(self.group)
+        if not self.future.done():
+            self.future.cancel()
+            timeout_s = self.group[0].job.timeout_s
+            return [StageTimeout(f"agent '{name}' took longer than {timeout_s:g} s")] * count
+        try:
+            answers = self.future.result()
+        except SteersmanError as exc:
+            return [exc] * count
+        except Exception as exc:  # noqa: BLE001 - an agent is foreign code: whatever it raises is its failure
+            error = AgentError(f"agent '{name}' failed with {type(exc).__name__}")
+            error.__cause__ = exc
+            return [error] * count
+        if len(answers) != count:
+            return [InvalidResult(f"agent '{name}' gave {len(answers)} results for {count} jobs")] * count
+        return answers
+
+
+def _await(calls: Sequence[_Call], while_running: WhileRunning) -> None:
+    """Wait until every call has ended or its time is over."""
+    began = monotonic()
+    next_call = began + QUICK_S
+    while waiting := [call for call in calls if not call.future.done() and call.until > monotonic()]:
+        until = min(next_call, *(call.until for call in waiting))
+        wait([call.future for call in waiting], timeout=max(0.0, until - monotonic()))
+        if (now := monotonic()) >= next_call:
+            next_call = now + while_running(now - began)
 
 
 def _checked(attempt: Attempt, result: StageResult) -> Answer:
     """Return the result, or what is wrong with it."""
     try:
-        size = len(dumps(result.output))
+        text = dumps({"output": result.output, "model": result.model})
     except TypeError as exc:
         return InvalidResult(f"the result has no JSON form: {exc}")
-    if faults := unstorable({"output": result.output, "model": result.model}):
+    if not surely_storable(text) and (faults := unstorable({"output": result.output, "model": result.model})):
         return InvalidResult("the result cannot be stored", faults=faults)
     if faults := _wrong_measures(result):
         return InvalidResult("the result's measures are out of range", faults=faults)
-    if size > MAX_OUTPUT_BYTES:
-        return InvalidResult(f"the result has {size} bytes; at most {MAX_OUTPUT_BYTES} are allowed")
+    if len(text) > MAX_OUTPUT_BYTES:
+        return InvalidResult(f"the result has {len(text)} bytes; at most {MAX_OUTPUT_BYTES} are allowed")
     schema = attempt.plan.schema(attempt.job.stage, "output_schema")
     if schema and (faults := schema.faults(result.output, "output")):
         return InvalidResult("the result does not match the stage's output_schema", faults=faults)
@@ -235,9 +271,10 @@ def _outcome(
         agent_name=candidate.name if candidate else None,
         model=result.model if result else None,
         cost_usd=(result.cost_usd if result else Decimal(0))
-        + (Decimal(str(candidate.price_per_call_usd)) if candidate else Decimal(0)),
+        + (Decimal(str(candidate.price_per_call_usd)) if candidate and candidate.price_per_call_usd else 0),
         tokens=result.tokens if result else 0,
         quality=result.quality if result else None,
+        attempt=attempt.job.attempt,
     )
 
 
@@ -245,13 +282,14 @@ def _no_agent(attempt: Attempt) -> NoAgent:
     return NoAgent(f"no active agent has the capability '{attempt.job.capability}'")
 
 
-def _provenance(stage: str, entry: Mapping[str, Any]) -> Provenance:
+def _provenance(stage: str, entry: Sequence[Any]) -> Provenance:
+    status, _, agent, model, cost_usd, tokens, duration_ms = entry
     return Provenance(
         stage=stage,
-        status=entry["status"],
-        agent=entry["agent"],
-        model=entry["model"],
-        cost_usd=Decimal(entry["cost_usd"]),
-        tokens=entry["tokens"],
-        duration_ms=entry["duration_ms"] or 0,
+        status=status,
+        agent=agent,
+        model=model,
+        cost_usd=Decimal(cost_usd),
+        tokens=tokens,
+        duration_ms=duration_ms or 0,
     )

@@ -5,9 +5,11 @@ lane that gets work, one Redis pipeline. What can be decided without I/O is deci
 """
 
 import random
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -21,11 +23,15 @@ from steersman.tasks import store
 from steersman.tasks.attempts import Attempt, Runner
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.plans import Plans
-from steersman.tasks.store import Fact, Lease, Outcome
+from steersman.tasks.store import Completion, Fact, Lease, Outcome
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 from steersman.tasks.words import Lane, Priority, lane_for
 
-LEASE_S = MAX_STAGE_TIMEOUT_S + 15.0  # the slowest agent, and completing the batch after it
+LEASE_S = 30.0  # a killed worker's stages are free again after this
+MAX_JOBS = 100  # claimed at a time: what one agent is given, and what one statement changes
+MAX_JOBS_S = MAX_STAGE_TIMEOUT_S + 15.0  # how long they may take: the slowest agent, and storing what it gave
+RENEW_S = 10.0  # how often a worker renews its leases while agents are at work
+PATIENCE_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # waits for a database that does not take results
 
 Warn = Callable[[str, Mapping[str, Any]], None]
 
@@ -50,6 +56,17 @@ class Report:
     facts: list[Fact] = field(default_factory=list)
 
 
+@dataclass
+class _Batch:
+    """What was claimed: attempts with their leases, facts that nobody was told yet, stages to mend, tasks to forget."""
+
+    leases: list[Lease] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    untold: list[Fact] = field(default_factory=list)
+    mend: list[tuple[UUID, str]] = field(default_factory=list)
+    stale_views: list[UUID] = field(default_factory=list)
+
+
 class Engine:
     """Runs batches of stage jobs. All parts are given; `lanes` are those that this environment has."""
 
@@ -65,8 +82,10 @@ class Engine:
         warn: Warn,
         rng: random.Random | None = None,
         reach: Reach = unarmed,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._reach = reach
+        self._sleep = sleep
         self._database = database
         self._queues = queues
         self._live = live
@@ -75,36 +94,56 @@ class Engine:
         self._warn = warn
         self._runner = Runner(registry, rng or random.Random(), reach)  # noqa: S311 - jitter, not a secret
 
-    def run(self, messages: Sequence[Message]) -> Report:
-        """Do a batch of messages; Unavailable (of the database) means that all must be delivered again."""
+    def run(self, messages: Sequence[Message], time_left_s: Callable[[], float] = lambda: inf) -> Report:
+        """Do a batch of messages, up to MAX_JOBS jobs at a time; jobs that there is no time for are sent again.
+
+        Unavailable (of the database) means that all messages must be delivered again.
+        """
         report = Report()
         jobs = self._unpack(messages, report)
-        if not jobs:
-            return report
+        for start in range(0, len(jobs), MAX_JOBS):
+            if start and time_left_s() < MAX_JOBS_S:
+                self._postpone(jobs[start:], messages[0], report)
+                break
+            if not self._do(jobs[start : start + MAX_JOBS], report):
+                report.failed_messages = [message.id for message in messages]
+                break
+        self._reach("engine.sent")
+        return report
+
+    def _do(self, jobs: Sequence[Job], report: Report) -> bool:
+        """Do some jobs from claim to send; False means that their messages must come again."""
         self._reach("engine.received")
-        attempts, done = self._claim(jobs, report)
-        outcomes = self._runner.run(attempts)
+        batch = self._claim(jobs, report)
+        outcomes = self._runner.run(batch.attempts, lambda waited_s: self._while_running(batch, waited_s))
         self._reach("engine.ran")
+        facts: list[Fact] = []
         if outcomes:
-            report.facts = store.complete(self._database, outcomes)
+            completion = self._complete(outcomes)
+            facts = completion.facts
+            batch.mend += completion.repeated
             self._reach("engine.completed")
         for outcome in outcomes:
             report.counts[str(outcome.decision.status)] += 1
+        report.facts += facts
         # Before the followers are sent: else one of them could be told to have started before it was ready.
-        self._publish(report.facts)
+        self._publish([*batch.untold, *facts])
         self._reach("engine.published")
         try:
-            self._send(attempts, outcomes, report.facts)
-            self._mend(done)
+            self._send(batch.attempts, outcomes, facts)
+            self._mend(batch)
         except Unavailable as exc:
             # Results are stored, but their followers may not be sent: the same messages come again, are found
             # done, and lead to `_mend`.
             self._warn("queues did not take all jobs", {"reason": exc.message})
-            report.failed_messages = [message.id for message in messages]
-        self._reach("engine.sent")
-        return report
+            return False
+        return True
 
-    def _unpack(self, messages: Sequence[Message], report: Report) -> dict[tuple[UUID, str], Job]:
+    def _postpone(self, jobs: Sequence[Job], message: Message, report: Report) -> None:
+        report.counts["postponed"] += len(jobs)
+        self._queues.send([Delivery(message.queue, message.lane, job) for job in jobs])
+
+    def _unpack(self, messages: Sequence[Message], report: Report) -> list[Job]:
         """Return the jobs to claim, the latest attempt of each stage. Redelivered packs are split, not run."""
         jobs: dict[tuple[UUID, str], Job] = {}
         for message in messages:
@@ -124,45 +163,70 @@ class Engine:
                 known = jobs.get((job.task_id, job.stage))
                 if known is None or known.attempt < job.attempt:
                     jobs[job.task_id, job.stage] = job
-        return jobs
+        return list(jobs.values())
 
-    def _claim(
-        self, jobs: Mapping[tuple[UUID, str], Job], report: Report
-    ) -> tuple[list[Attempt], list[UUID]]:
-        """Return the attempts that are ours now, and the tasks of jobs that were found done already."""
-        leases = {
-            key: Lease(
-                task_id=job.task_id, stage=job.stage, attempt=job.attempt, lease_id=new_id(), seconds=LEASE_S
-            )
-            for key, job in jobs.items()
-        }
-        rows = store.claim(self._database, list(leases.values()))
+    def _claim(self, jobs: Sequence[Job], report: Report) -> "_Batch":
+        lease_id = new_id()  # one for the whole batch: who holds it is this call
+        leases = {(job.task_id, job.stage): Lease(*job, lease_id) for job in jobs}
+        rows = store.claim(self._database, list(leases.values()), lease_s=LEASE_S)
         self._reach("engine.claimed")
-        plans = self._plans.of(row["template_id"] for row in rows if row["verdict"] == "claimed")
-        attempts, done = [], []
+        batch = _Batch()
+        plans = self._plans.of(row["template_id"] for row in rows)
         for row in rows:
-            # A busy job is dropped too: its lease ends in a result, or the sweep sends it again.
+            lease = leases.pop((row["task_id"], row["stage"]))
+            batch.leases.append(lease)
+            batch.attempts.append(Attempt.of(row, lease.lease_id, plans[row["template_id"]]))
+            if row["event_id"] is not None:
+                batch.untold.append(_started(row))
+            if row["event_id"] is None or batch.attempts[-1].lease_lost:
+                batch.stale_views.append(row["task_id"])  # who held the lease before may have told nobody
+        if rows:
+            report.counts["claimed"] += len(rows)
+        # A busy job is dropped too: its lease ends in a result, or the sweep sends it again.
+        for row in store.judge(self._database, list(leases.values())) if leases else ():
             report.counts[row["verdict"]] += 1
-            if row["verdict"] == "claimed":
-                lease = leases[row["task_id"], row["stage"]]
-                attempts.append(Attempt.of(row, lease.lease_id, plans[row["template_id"]]))
-            elif row["verdict"] == "done":
-                done.append(row["task_id"])
-        self._publish([fact for row in rows if (fact := _started(row))])
-        self._reach("engine.started")
-        return attempts, done
+            if row["verdict"] == "done":
+                batch.mend.append((row["task_id"], row["stage"]))
+        return batch
+
+    def _while_running(self, batch: "_Batch", waited_s: float) -> float:
+        """Tell followers that agents are at work, and keep their leases; return after how long to be called again."""
+        if batch.untold:
+            self._publish(batch.untold)
+            batch.untold = []
+            self._reach("engine.started")
+        if waited_s >= RENEW_S:
+            try:
+                store.renew(self._database, batch.leases, lease_s=LEASE_S)
+            except Unavailable as exc:
+                self._warn("leases were not renewed", {"reason": exc.message})
+        return RENEW_S
+
+    def _complete(self, outcomes: Sequence[Outcome]) -> Completion:
+        """Store results; a database that is away is waited for, because another attempt costs more."""
+        for patience_s in PATIENCE_S:
+            try:
+                return store.complete(self._database, outcomes)
+            except Unavailable as exc:
+                self._warn("results were not stored yet", {"reason": exc.message})
+                self._sleep(patience_s)
+        return store.complete(self._database, outcomes)
 
     def _send(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome], facts: Sequence[Fact]) -> None:
         """Send what became ready, what is tried again, and the dead letters."""
         by_task = {attempt.job.task_id: attempt for attempt in attempts}
         by_stage = {(outcome.task_id, outcome.stage): outcome for outcome in outcomes}
-        deliveries, letters = [], defaultdict(list)
+        failed = {fact.task_id for fact in facts if fact.event == "task.failed"}
+        deliveries: list[Delivery] = []
+        letters: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for fact in facts:
             attempt = by_task[fact.task_id]
             if fact.stage is None or fact.event not in {"stage.ready", "stage.retrying", "stage.failed"}:
                 continue
             queue = attempt.plan.stage(fact.stage).queue
             number = fact.attempt or 1
+            if fact.event != "stage.failed" and fact.task_id in failed:
+                continue
             if fact.event == "stage.ready":
                 deliveries.append(self._delivery(queue, attempt, Job(fact.task_id, fact.stage, number)))
             elif fact.event == "stage.retrying":
@@ -172,6 +236,9 @@ class Engine:
             else:
                 letters[queue].append(_dead_letter(attempt, fact))
         self._queues.send(deliveries)
+        self._send_dead(letters)
+
+    def _send_dead(self, letters: Mapping[str, Sequence[dict[str, Any]]]) -> None:
         for queue, dead in letters.items():
             self._queues.send_dead(queue, dead)
 
@@ -179,13 +246,19 @@ class Engine:
         lane = lane_for(Priority(attempt.row["priority"]), self._lanes)
         return Delivery(queue, lane, job, delay_s)
 
-    def _mend(self, task_ids: Sequence[UUID]) -> None:
+    def _mend(self, batch: "_Batch") -> None:
         """A job that was found done may come again because its worker died before it sent and told: do that now."""
-        if not task_ids:
+        mended = sorted({task_id for task_id, _ in batch.mend})
+        if mended:
+            resend(self._queues, store.ready_stages(self._database, mended), self._lanes)
+            letters: dict[str, list[dict[str, Any]]] = defaultdict(list)
+            for row in store.dead_stages(self._database, batch.mend):
+                letters[row.pop("queue")].append(row)
+            self._send_dead(letters)
+        if not mended and not batch.stale_views:
             return
-        resend(self._queues, store.ready_stages(self._database, task_ids), self._lanes)
         try:
-            self._live.forget(task_ids)
+            self._live.forget([*mended, *batch.stale_views])
         except Unavailable as exc:
             self._warn("live views were not renewed", {"reason": exc.message})
 
@@ -212,9 +285,7 @@ def resend(queues: StageQueues, rows: Sequence[Mapping[str, Any]], lanes: tuple[
     )
 
 
-def _started(row: Mapping[str, Any]) -> Fact | None:
-    if row["verdict"] != "claimed" or row["event_id"] is None:
-        return None
+def _started(row: Mapping[str, Any]) -> Fact:
     return Fact(
         id=row["event_id"],
         task_id=row["task_id"],

@@ -1,17 +1,19 @@
 """What Redis holds of a task: its event stream and a cached view. Both may vanish at any moment.
 
 Keys carry the hash tag {task id}, so that each task's keys share a shard:
-  task:{id}:events   stream, one CloudEvent an entry; either whole from the task's first event on, or absent
+  task:{id}:events   stream, one event an entry (`_entry`); either whole from the task's first event on, or absent
   task:{id}:view     hash: epoch and ended (of the stream), has:{event} for each of its events, version (grows with
-                     every event), body (the cached view)
-Both live for 10 minutes after the task's end, and at most a day without an event.
+                     every event), body (the cached view) with body_version and body_until
+Both live for 10 minutes after the task's end, and for half a day to a day without an event.
 """
 
 import base64
 import binascii
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
+from datetime import UTC, datetime, timedelta
+from hashlib import sha1
 from math import ceil
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,6 +29,9 @@ from steersman.tasks.store import Fact
 AFTER_END_S = 600
 SILENT_S = 86_400
 MAX_POSITION = 2**64
+ENDS = frozenset({"task.completed", "task.failed", "task.cancelled"})
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 RUNNING_VIEW_S = 5  # a view whose last event was lost in a crash is wrong for at most this long
 
 # What scripts share: a stream is whole when the view knows its epoch; an event's id is noted where it is appended.
@@ -34,9 +39,9 @@ _SCRIPT = f"""
 local AFTER_END_S, SILENT_S = {AFTER_END_S}, {SILENT_S}
 local stream, view = KEYS[1], KEYS[2]
 local function whole() return redis.call('EXISTS', stream) == 1 and redis.call('HEXISTS', view, 'epoch') == 1 end
-local function append(id, event)
-  if redis.call('HSETNX', view, 'has:' .. id, '1') == 1 then
-    redis.call('XADD', stream, '*', 'event', event, 'id', id)
+local function append(event)
+  if redis.call('HSETNX', view, 'has:' .. string.match(event, '%d+'), '1') == 1 then
+    redis.call('XADD', stream, '*', 'event', event)
   end
 end
 local function live(seconds)
@@ -45,20 +50,24 @@ local function live(seconds)
 end
 """
 
-# ARGV: epoch, '1' when these are the task's first events, '1' when its end is among them, then id and event of each
+# ARGV: epoch when these are the task's first events, else '', '1' when its end is among them, then each event
 _PUBLISH = (
     _SCRIPT
     + """
-local kept = whole() or redis.call('HEXISTS', view, 'rebuilding') == 1
-if ARGV[2] == '1' and not kept then
+local known = redis.call('HMGET', view, 'epoch', 'rebuilding', 'ended')
+local kept = known[2] or known[1] and redis.call('EXISTS', stream) == 1
+if ARGV[1] ~= '' and not kept then
   redis.call('HSET', view, 'epoch', ARGV[1])
   kept = true
 end
 redis.call('HINCRBY', view, 'version', 1)
-redis.call('HDEL', view, 'body')
-if ARGV[3] == '1' then redis.call('HSET', view, 'ended', '1') end
-if kept then for i = 4, #ARGV, 2 do append(ARGV[i], ARGV[i + 1]) end end
-live(redis.call('HEXISTS', view, 'ended') == 1 and AFTER_END_S or SILENT_S)
+if ARGV[2] == '1' then redis.call('HSET', view, 'ended', '1') end
+if kept then for i = 3, #ARGV do append(ARGV[i]) end end
+if known[3] or ARGV[2] == '1' then
+  live(AFTER_END_S)
+elseif redis.call('TTL', view) < SILENT_S / 2 then
+  live(SILENT_S)
+end
 """
 )
 
@@ -73,7 +82,7 @@ redis.call('EXPIRE', view, AFTER_END_S)
 """
 )
 
-# ARGV: epoch, '1' when the task's end is among the events, then id and event of each line of the log. What was
+# ARGV: epoch, '1' when the task's end is among the events, then each event of the log. What was
 # published since the log was read (kept, because `begin_rebuild` comes before) follows behind; none comes twice.
 _REBUILD = (
     _SCRIPT
@@ -88,8 +97,8 @@ if not whole() then
   if ended then redis.call('HSET', view, 'ended', '1') end
 end
 if ARGV[2] == '1' then redis.call('HSET', view, 'ended', '1') end
-for i = 3, #ARGV, 2 do append(ARGV[i], ARGV[i + 1]) end
-for _, entry in ipairs(published) do append(entry[2][4], entry[2][2]) end
+for i = 3, #ARGV do append(ARGV[i]) end
+for _, entry in ipairs(published) do append(entry[2][2]) end
 live(AFTER_END_S)
 """
 )
@@ -97,7 +106,7 @@ live(AFTER_END_S)
 # KEYS: view. ARGV: version, body, until when it is fresh, seconds to live of the key
 _KEEP_VIEW = """
 if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'body', ARGV[2], 'body_until', ARGV[3])
+redis.call('HSET', KEYS[1], 'body', ARGV[2], 'body_until', ARGV[3], 'body_version', ARGV[1])
 if redis.call('TTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[4]) end
 return 1
 """
@@ -119,25 +128,36 @@ class LiveTasks:
         """`patient` is the client whose answers may take as long as a follower waits (default: `client`)."""
         self._redis = client
         self._patient = patient or client
-        self._publish = client.register_script(_PUBLISH)
+        self._publish_sha = sha1(_PUBLISH.encode()).hexdigest()  # noqa: S324 - the name that Redis gives to a script
         self._begin_rebuild = client.register_script(_BEGIN_REBUILD)
         self._rebuild = client.register_script(_REBUILD)
         self._keep_view = client.register_script(_KEEP_VIEW)
 
     def publish(self, facts: Sequence[Fact]) -> None:
         """Append facts (of any tasks, in order) to their streams and outdate the views: one round trip."""
-        if not facts:
-            return
-        by_task = groupby(
-            sorted(facts, key=lambda fact: (fact.task_id, fact.id)), key=lambda fact: fact.task_id
-        )
-        with translated_errors(), self._redis.pipeline(transaction=False) as pipeline:
-            for task_id, group in by_task:
-                of_task = list(group)
-                begins = of_task[0].event == "task.submitted"
-                arguments = [uuid4().hex, "1" if begins else "0", *_arguments(of_task)]
-                self._publish(keys=_keys(task_id), args=arguments, client=pipeline)
-            pipeline.execute()
+        by_task: dict[UUID, list[Fact]] = defaultdict(list)
+        for fact in sorted(facts, key=lambda fact: fact.id):
+            by_task[fact.task_id].append(fact)
+        calls = [
+            (*_keys(task_id), _epoch(of_task), *_arguments(of_task)) for task_id, of_task in by_task.items()
+        ]
+        with translated_errors():
+            if calls and (unknown := self._call_publish(calls)):
+                # Redis forgets scripts when it restarts; asking for them each time would cost a round trip.
+                self._redis.script_load(_PUBLISH)
+                if self._call_publish(unknown):
+                    raise redis.RedisError("the script is not known although it was loaded")
+
+    def _call_publish(self, calls: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Run the script once for each call, in one round trip, and return the calls for which it is not known."""
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for call in calls:
+                pipeline.evalsha(self._publish_sha, 2, *call)
+            replies = pipeline.execute(raise_on_error=False)
+        for reply in replies:
+            if isinstance(reply, Exception) and not isinstance(reply, redis.exceptions.NoScriptError):
+                raise reply
+        return [call for call, reply in zip(calls, replies, strict=True) if isinstance(reply, Exception)]
 
     def forget(self, task_ids: Sequence[UUID]) -> None:
         """Drop streams and views that may lack an event; readers rebuild them."""
@@ -162,10 +182,15 @@ class LiveTasks:
                 # Rounded up: to block for 0 ms is to block for ever.
                 reply: Any = self._patient.xread({stream: start}, block=ceil(wait_s * 1000)) or []
                 entries = reply[0][1] if reply else []
-        events: list[dict[str, Any]] = [loads(entry[1][b"event"]) for entry in entries]
+        events = [cloudevent.of_fact(_fact(task_id, entry[1][b"event"])) for entry in entries]
         end = entries[-1][0].decode() if entries else start
         ended = ended or any(cloudevent.ends_task(event["type"]) for event in events)
         return EventPage(events, _cursor(epoch, end), ended)
+
+    def length(self, task_id: UUID) -> int:
+        """Return how many events a task's stream holds."""
+        with translated_errors():
+            return int(self._redis.xlen(_keys(task_id)[0]))
 
     def begin_rebuild(self, task_id: UUID) -> None:
         """Have events kept from now on, though there is no stream: what the log is too old for is then not lost."""
@@ -182,10 +207,10 @@ class LiveTasks:
     def view(self, task_id: UUID) -> tuple[dict[str, Any] | None, int]:
         """Return the cached view, or None, and the version that a new one must be kept under."""
         with translated_errors(), self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.hmget(_keys(task_id)[1], ["body", "body_until", "version"])
+            pipeline.hmget(_keys(task_id)[1], ["body", "body_until", "body_version", "version"])
             pipeline.time()
-            (body, until, version), (now, _) = pipeline.execute()
-        fresh = body is not None and int(until) >= now
+            (body, until, of_version, version), (now, _) = pipeline.execute()
+        fresh = body is not None and int(until) >= now and of_version == (version or b"0")
         return (loads(body) if fresh else None), int(version or 0)
 
     def keep_view(self, task_id: UUID, body: bytes, version: int, *, ended: bool) -> None:
@@ -209,14 +234,30 @@ class LiveTasks:
 
 
 def _keys(task_id: UUID) -> list[str]:
-    return [f"task:{{{task_id}}}:events", f"task:{{{task_id}}}:view"]
+    begin = f"task:{{{task_id}}}:"
+    return [begin + "events", begin + "view"]
+
+
+def _epoch(of_task: Sequence[Fact]) -> str:
+    """Return the name of a new stream when a task's events begin with its first, else nothing."""
+    return uuid4().hex if of_task[0].event == "task.submitted" else ""
 
 
 def _arguments(facts: Sequence[Fact]) -> list[Any]:
-    """Return what scripts take of events: whether the task's end is among them, then id and event of each."""
-    ends = any(cloudevent.ends_task(f"steersman.{fact.event}.v1") for fact in facts)
-    events = [(str(fact.id), dumps(cloudevent.of_fact(fact))) for fact in facts]
-    return ["1" if ends else "0", *chain.from_iterable(events)]
+    """Return what scripts take of events: whether the task's end is among them, then each event."""
+    ends = any(fact.event in ENDS for fact in facts)
+    return ["1" if ends else "0", *map(_entry, facts)]
+
+
+def _entry(fact: Fact) -> bytes:
+    """Return an event as a stream holds it: short, because it is written often and read by few; first its id."""
+    micros = (fact.created_at - EPOCH) // MICROSECOND
+    return dumps([fact.id, fact.stage, fact.event, fact.attempt, fact.detail, micros])
+
+
+def _fact(task_id: UUID, entry: bytes) -> Fact:
+    number, stage, event, attempt, detail, micros = loads(entry)
+    return Fact(number, task_id, None, stage, event, attempt, detail, EPOCH + micros * MICROSECOND)
 
 
 def _cursor(epoch: str, position: str) -> str:

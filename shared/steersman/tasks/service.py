@@ -49,19 +49,19 @@ class Tasks:
         return shown
 
     def page(
-        self, project_id: UUID, *, filters: dict[str, Any], cursor: str | None, limit: int
+        self,
+        project_id: UUID,
+        *,
+        filters: dict[str, Any],
+        cursor: str | None,
+        limit: int,
+        outputs: bool = False,
     ) -> dict[str, Any]:
-        """Return {"tasks", "next_cursor"}, newest first. `filters` as in `store.page`."""
+        """Return {"tasks", "next_cursor"}, newest first. `filters` and `outputs` as in `store.page`."""
         before = cursors.decode_id("tasks", cursor)
-        rows = store.page(
-            self._database,
-            project_id,
-            filters=filters,
-            before=before,
-            limit=limit + 1,
+        rows, more = store.page(
+            self._database, project_id, filters=filters, before=before, limit=limit, outputs=outputs
         )
-        more = len(rows) > limit
-        rows = rows[:limit]
         return {"tasks": rows, "next_cursor": cursors.encode("tasks", str(rows[-1]["id"])) if more else None}
 
     def cancel(self, task_id: UUID, *, by: str, reason: str | None) -> dict[str, Any]:
@@ -84,17 +84,24 @@ class Tasks:
                 self._found(task_id)
                 self._live.begin_rebuild(task_id)
                 self._live.rebuild(task_id, store.facts(self._database, task_id))
-            elif page.events or page.ended:
-                return page
-            if page is None or wait_s > 0:
                 page = self._live.read(task_id, after, wait_s=wait_s)
-            if page is not None and not page.events and not page.ended:
-                # Silence: the last event may have been lost on its way to Redis. Who follows must see the end.
-                self._live.rebuild(task_id, store.facts(self._database, task_id))
+            elif wait_s > 0 and not page.events and not page.ended:
+                page = self._live.read(task_id, after, wait_s=wait_s)
+            if page is not None and (page.ended or not page.events) and self._completed(task_id):
                 page = self._live.read(task_id, after, wait_s=0)
             return page or EventPage([], after or "", ended=False)
         except Unavailable:
             return self._events_without_cache(task_id, after, wait_s)
+
+    def _completed(self, task_id: UUID) -> bool:
+        """Give a stream the events that it lacks, and say whether it lacked any.
+
+        One may have been lost on its way to Redis. Asked at silences and at the end, so that a follower misses none.
+        """
+        if self._live.length(task_id) >= store.fact_count(self._database, task_id):
+            return False
+        self._live.rebuild(task_id, store.facts(self._database, task_id))
+        return True
 
     def _events_without_cache(self, task_id: UUID, after: str | None, wait_s: float) -> EventPage:
         """Poll the log itself. All of it comes again when it grew or ended: `id` tells what is new."""

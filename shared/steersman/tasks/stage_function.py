@@ -28,14 +28,14 @@ class StageFunction:
         self._queue = queue
         self._parts = parts
 
-    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG002 - Lambda's signature
+    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Do a batch; answer with the messages that must be delivered again (partial batch response)."""
         parts = self._parts()
         parts.logger.begin(queue=self._queue)
         began = perf_counter()
         messages = [_message(record, self._queue) for record in event["Records"]]
         try:
-            report = parts.engine.run(messages)
+            report = parts.engine.run(messages, lambda: context.get_remaining_time_in_millis() / 1000)
         except Unavailable as exc:
             parts.logger.error("the whole batch is to be delivered again", exc)
             report = Report(failed_messages=[message.id for message in messages])

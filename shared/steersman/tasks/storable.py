@@ -1,5 +1,6 @@
 """What JSON can say and PostgreSQL, or our own JSON writer, cannot hold: found before anything is stored."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from steersman.errors import Fault
 MAX_DEPTH = 100  # orjson writes 254 levels, and what wraps a value needs some of them
 MAX_INTEGER = 2**63
 MAX_FAULTS = 20
+_LONG = re.compile(rb"[0-9]{19}")
 
 
 def unstorable(document: Mapping[str, Any]) -> tuple[Fault, ...]:
@@ -26,6 +28,13 @@ def unstorable(document: Mapping[str, Any]) -> tuple[Fault, ...]:
         elif isinstance(value, Sequence) and not isinstance(value, str):
             waiting.extend((inner, (*place, str(number))) for number, inner in enumerate(value))
     return tuple(faults)
+
+
+def surely_storable(text: bytes) -> bool:
+    """Say of our own JSON whether it can be stored for certain, at a glance; if not, `unstorable` looks closely."""
+    return (
+        b"\\u0000" not in text and text.count(b"{") + text.count(b"[") < MAX_DEPTH and not _LONG.search(text)
+    )
 
 
 def _reason(value: Any, depth: int) -> str | None:

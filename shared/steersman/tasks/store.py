@@ -1,20 +1,23 @@
 """The SQL of tasks: each function carries out one decision for a whole batch in one round trip."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from steersman.db.arrays import documents, plain, texts
 from steersman.db.connection import Database
 from steersman.http.request import KeptAnswer
-from steersman.tasks.planner import Decision, Plan
+from steersman.tasks.planner import Decision, LeaseLost, Plan, describe
 from steersman.tasks.words import Priority
+
+FIRST = UUID(int=0)  # comes before every id
 
 
 @cache
@@ -22,13 +25,12 @@ def _sql(name: str) -> str:
     return files("steersman.tasks").joinpath("sql", f"{name}.sql").read_text("utf-8")
 
 
-@dataclass(frozen=True)
-class Fact:
+class Fact(NamedTuple):
     """One line of a task's log: what happened, to which stage (None: to the task), as the database recorded it."""
 
     id: int
     task_id: UUID
-    project_id: UUID
+    project_id: UUID | None  # None where it was not asked for
     stage: str | None
     event: str
     attempt: int | None
@@ -56,19 +58,16 @@ class NewTask:
     deadline_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lease:
-    """The right that a worker asks for: to run one attempt for `seconds`."""
+class Lease(NamedTuple):
+    """The right that a worker asks for: to run one attempt."""
 
     task_id: UUID
     stage: str
     attempt: int
     lease_id: UUID
-    seconds: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one leased attempt, and who did it at which cost."""
 
     task_id: UUID
@@ -81,6 +80,7 @@ class Outcome:
     cost_usd: Decimal = Decimal(0)
     tokens: int = 0
     quality: float | None = None
+    attempt: int | None = None
 
 
 def submit(
@@ -89,35 +89,35 @@ def submit(
     """Accept tasks, all or none. Raise Conflict when `keep`'s key was used meanwhile."""
     stages = [(task, stage) for task in tasks for stage in task.plan.new_stages]
     return _facts(
-        database.run(
+        database.tuples(
             _sql("submit"),
             {
                 "created_at": at,
-                "ids": [task.id for task in tasks],
-                "project_ids": [task.project_id for task in tasks],
-                "template_ids": [task.plan.template_id for task in tasks],
-                "template_names": [task.plan.template.name for task in tasks],
-                "template_versions": [task.plan.version for task in tasks],
-                "priorities": [task.priority for task in tasks],
-                "inputs": [Jsonb(task.input) for task in tasks],
-                "requirements": [Jsonb(task.requirements) for task in tasks],
-                "constraints": [Jsonb(task.constraints) for task in tasks],
-                "labels": [Jsonb(task.labels) for task in tasks],
-                "values_usd": [task.business_value_usd for task in tasks],
-                "value_kinds": [task.business_value_kind for task in tasks],
-                "requested_by": [task.requested_by for task in tasks],
-                "requested_through": [task.requested_through for task in tasks],
-                "correlation_ids": [task.correlation_id for task in tasks],
-                "open_sinks": [len(task.plan.template.sinks) for task in tasks],
-                "deadlines": [task.deadline_at for task in tasks],
-                "stage_task_ids": [task.id for task, _ in stages],
-                "stage_project_ids": [task.project_id for task, _ in stages],
-                "stage_names": [stage.name for _, stage in stages],
-                "stage_positions": [stage.position for _, stage in stages],
-                "stage_queues": [str(stage.queue) for _, stage in stages],
-                "stage_capabilities": [stage.capability for _, stage in stages],
-                "stage_pending_needs": [stage.pending_needs for _, stage in stages],
-                "stage_statuses": [str(stage.status) for _, stage in stages],
+                "ids": plain(task.id for task in tasks),
+                "project_ids": plain(task.project_id for task in tasks),
+                "template_ids": plain(task.plan.template_id for task in tasks),
+                "template_names": texts(task.plan.template.name for task in tasks),
+                "template_versions": plain(task.plan.version for task in tasks),
+                "priorities": plain(task.priority for task in tasks),
+                "inputs": documents(task.input for task in tasks),
+                "requirements": documents(task.requirements for task in tasks),
+                "constraints": documents(task.constraints for task in tasks),
+                "labels": documents(task.labels for task in tasks),
+                "values_usd": plain(task.business_value_usd for task in tasks),
+                "value_kinds": texts(task.business_value_kind for task in tasks),
+                "requested_by": texts(task.requested_by for task in tasks),
+                "requested_through": texts(task.requested_through for task in tasks),
+                "correlation_ids": texts(task.correlation_id for task in tasks),
+                "open_sinks": plain(len(task.plan.template.sinks) for task in tasks),
+                "deadlines": texts(task.deadline_at.isoformat() for task in tasks),
+                "stage_task_ids": plain(task.id for task, _ in stages),
+                "stage_project_ids": plain(task.project_id for task, _ in stages),
+                "stage_names": plain(stage.name for _, stage in stages),
+                "stage_positions": plain(stage.position for _, stage in stages),
+                "stage_queues": plain(stage.queue for _, stage in stages),
+                "stage_capabilities": texts(stage.capability for _, stage in stages),
+                "stage_pending_needs": plain(stage.pending_needs for _, stage in stages),
+                "stage_statuses": plain(stage.status for _, stage in stages),
                 "key_project_id": keep.project_id if keep else None,
                 "key_route": keep.route if keep else None,
                 "key": keep.key if keep else None,
@@ -128,51 +128,118 @@ def submit(
     )
 
 
-def claim(database: Database, leases: Sequence[Lease]) -> list[dict[str, Any]]:
-    """Ask for leases (at most one per stage); one row per lease, its columns as the end of sql/claim.sql says."""
+def claim(database: Database, leases: Sequence[Lease], *, lease_s: float) -> list[dict[str, Any]]:
+    """Ask for leases of `lease_s` (at most one per stage); a row for each granted (sql/claim.sql)."""
+    ordered = sorted(leases, key=_order)
     return database.run(
         _sql("claim"),
         {
-            "task_ids": [lease.task_id for lease in leases],
-            "stages": [lease.stage for lease in leases],
-            "attempts": [lease.attempt for lease in leases],
-            "leases": [lease.lease_id for lease in leases],
-            "lease_s": [lease.seconds for lease in leases],
+            **_keys(ordered),
+            "attempts": plain(lease.attempt for lease in ordered),
+            "lease_s": lease_s,
+            "lease_lost": Jsonb(describe(LeaseLost("the worker of the last attempt fell silent"))),
         },
         repeatable=True,  # the same lease again is granted again
     )
 
 
-def complete(database: Database, outcomes: Sequence[Outcome]) -> list[Fact]:
-    """Carry out the decisions on leased attempts and return what happened, in order."""
-    releases = [(o.task_id, o.stage, name) for o in outcomes for name in o.decision.releases]
+def judge(database: Database, leases: Sequence[Lease]) -> list[dict[str, Any]]:
+    """Say of leases that were not granted why: task_id, stage and verdict (sql/judge.sql)."""
+    values = {**_keys(leases), "attempts": plain(lease.attempt for lease in leases)}
+    return database.run(_sql("judge"), {name: value for name, value in values.items() if name != "leases"})
+
+
+def renew(database: Database, leases: Sequence[Lease], *, lease_s: float) -> int:
+    """Keep leases for another `lease_s` and return how many are still held."""
+    return len(database.run(_sql("renew"), {**_keys(sorted(leases, key=_order)), "lease_s": lease_s}))
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What completing a batch did: the facts, in order, and the stages whose results had taken effect before."""
+
+    facts: list[Fact]
+    repeated: list[tuple[UUID, str]]
+
+
+def complete(database: Database, outcomes: Sequence[Outcome]) -> Completion:
+    """Carry out the decisions on leased attempts; harmless to repeat.
+
+    One round trip; one more if any fails its task, one more if any came after its lease was lost.
+    """
+    going = sorted((one for one in outcomes if not one.decision.fails_task), key=_order)
+    failing = sorted((one for one in outcomes if one.decision.fails_task), key=_order)
+    facts = []
+    if going:
+        facts += _facts(database.tuples(_sql("complete"), _results(going), repeatable=True))
+    if failing:
+        facts += _facts(database.tuples(_sql("fail"), _failures(failing), repeatable=True))
+    # Of a stage that a failing neighbour cancelled, the result was late before.
+    told = {(fact.task_id, fact.stage) for fact in facts if fact.event != "stage.cancelled"}
+    untold = [one for one in outcomes if _key(one) not in told]
+    if not untold:
+        return Completion(facts, [])
+    late = _facts(database.tuples(_sql("late"), _lateness(sorted(untold, key=_order))))
+    told = {(fact.task_id, fact.stage) for fact in late}
+    return Completion(facts + late, [_key(one) for one in untold if _key(one) not in told])
+
+
+def _order(one: Lease | Outcome) -> tuple[int, str]:
+    """Return what sorts as PostgreSQL does: quicker than comparing UUIDs, which is done in Python."""
+    return one.task_id.int, one.stage
+
+
+def _key(one: Lease | Outcome) -> tuple[UUID, str]:
+    return one.task_id, one.stage
+
+
+def _keys(ones: Sequence[Lease | Outcome]) -> dict[str, Any]:
+    return {
+        "count": len(ones),
+        "task_ids": plain(one.task_id for one in ones),
+        "stages": plain(one.stage for one in ones),
+        "leases": plain(one.lease_id for one in ones),
+    }
+
+
+def _costs(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    return {
+        "agent_ids": plain(one.agent_id for one in outcomes),
+        "agent_names": texts(one.agent_name for one in outcomes),
+        "models": texts(one.model for one in outcomes),
+        "costs": plain(one.cost_usd for one in outcomes),
+        "tokens": plain(one.tokens for one in outcomes),
+    }
+
+
+def _results(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     decisions = [outcome.decision for outcome in outcomes]
-    return _facts(
-        database.run(
-            _sql("complete"),
-            {
-                "task_ids": [outcome.task_id for outcome in outcomes],
-                "stages": [outcome.stage for outcome in outcomes],
-                "leases": [outcome.lease_id for outcome in outcomes],
-                "statuses": [str(decision.status) for decision in decisions],
-                "outputs": [_json(decision.output) for decision in decisions],
-                "errors": [_json(decision.error) for decision in decisions],
-                "delays_s": [decision.retry_delay_s for decision in decisions],
-                "fails_task": [decision.fails_task for decision in decisions],
-                "ends_sink": [decision.ends_sink for decision in decisions],
-                "gives_output": [decision.gives_task_output for decision in decisions],
-                "agent_ids": [outcome.agent_id for outcome in outcomes],
-                "agent_names": [outcome.agent_name for outcome in outcomes],
-                "models": [outcome.model for outcome in outcomes],
-                "costs": [outcome.cost_usd for outcome in outcomes],
-                "tokens": [outcome.tokens for outcome in outcomes],
-                "qualities": [outcome.quality for outcome in outcomes],
-                "release_task_ids": [release[0] for release in releases],
-                "release_stages": [release[1] for release in releases],
-                "release_dependants": [release[2] for release in releases],
-            },
-        )
-    )
+    return {
+        **_keys(outcomes),
+        **_costs(outcomes),
+        "statuses": plain(decision.status for decision in decisions),
+        "outputs": documents(decision.output for decision in decisions),
+        "errors": documents(decision.error for decision in decisions),
+        "delays_s": plain(decision.retry_delay_s for decision in decisions),
+        "releases": texts(",".join(decision.releases) for decision in decisions),
+        "ends_sink": plain(decision.ends_sink for decision in decisions),
+        "gives_output": plain(decision.gives_task_output for decision in decisions),
+        "qualities": plain(one.quality for one in outcomes),
+    }
+
+
+def _failures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    errors = documents(outcome.decision.error for outcome in outcomes)
+    return {**_keys(outcomes), **_costs(outcomes), "errors": errors}
+
+
+def _lateness(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    return {
+        **_keys(outcomes),
+        "statuses": plain(one.decision.status for one in outcomes),
+        "agent_ids": plain(one.agent_id for one in outcomes),
+        "attempts": plain(one.attempt for one in outcomes),
+    }
 
 
 def stop(
@@ -180,16 +247,47 @@ def stop(
 ) -> list[Fact]:
     """End open tasks from outside as `cancelled` or `failed`; tasks that have ended stay as they are."""
     return _facts(
-        database.run(
+        database.tuples(
             _sql("stop"),
             {"task_ids": list(task_ids), "status": status, "errors": [_json(error) for error in errors]},
         )
     )
 
 
-def stranded(database: Database, *, older_than_s: float, limit: int) -> list[dict[str, Any]]:
-    """Return open stages whose message may be lost, and those of tasks past their deadline."""
-    return database.run(_sql("stranded"), {"older_than_s": older_than_s, "limit": limit})
+@dataclass(frozen=True)
+class Window:
+    """Stranded stages among some open tasks, and the task behind which the next window begins (None: there is none)."""
+
+    rows: list[dict[str, Any]]
+    next_after: UUID | None
+
+
+def stranded(
+    database: Database, *, older_than_s: float, limit: int, after: UUID = FIRST, window: int = 20_000
+) -> Window:
+    """Return up to `limit` open stages whose message may be lost, or whose task is past its deadline.
+
+    Looks at `window` open tasks behind `after`. Rows: task_id, stage, queue, attempt, priority, deadline_passed.
+    """
+    bounds = {"older_than_s": older_than_s, "limit": limit, "after": after, "window": window}
+    rows = database.run(_sql("stranded"), bounds)
+    found = [row for row in rows if row["task_id"] is not None]
+    return Window(found, rows[0]["reached"] if rows[0]["held"] == window and len(found) < limit else None)
+
+
+def resent(database: Database, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note that the jobs of these stages (task_id, stage) were sent again now."""
+    statement = """
+        UPDATE task_stages s SET resent_at = clock_timestamp()
+        FROM (SELECT * FROM unnest(%(task_ids)s::uuid[], %(stages)s::text[]) AS r (task_id, stage) LIMIT %(count)s) r
+        WHERE s.task_id = r.task_id AND s.name = r.stage"""
+    ordered = sorted(rows, key=lambda row: (row["task_id"].int, row["stage"]))
+    keys = {
+        "task_ids": plain(row["task_id"] for row in ordered),
+        "stages": plain(row["stage"] for row in ordered),
+        "count": len(ordered),
+    }
+    database.run(statement, keys, repeatable=True)
 
 
 def any_open(database: Database) -> bool:
@@ -210,13 +308,32 @@ def ready_stages(database: Database, task_ids: Sequence[UUID]) -> list[dict[str,
     return database.run(statement, {"task_ids": list(task_ids)})
 
 
+def dead_stages(database: Database, stages: Sequence[tuple[UUID, str]]) -> list[dict[str, Any]]:
+    """Return those of these stages (task id, name) that failed for good: what dead letters say, and the queue."""
+    statement = """
+        SELECT t.id AS task_id, t.project_id, t.template_name AS template, t.template_version, s.name AS stage,
+               s.attempt, s.queue, s.capability, t.correlation_id, s.finished_at AS failed_at, s.error
+        FROM unnest(%(task_ids)s::uuid[], %(stages)s::text[]) AS w (task_id, stage)
+        JOIN task_stages s ON s.task_id = w.task_id AND s.name = w.stage
+        JOIN task_histories t ON t.id = s.task_id
+        WHERE s.status = 'failed'"""
+    keys = {"task_ids": plain(one[0] for one in stages), "stages": plain(one[1] for one in stages)}
+    return database.run(statement, keys)
+
+
+def fact_count(database: Database, task_id: UUID) -> int:
+    """Return how many lines a task's log has."""
+    statement = "SELECT count(*) AS lines FROM task_stage_logs WHERE task_id = %(task_id)s"
+    return int(database.run(statement, {"task_id": task_id})[0]["lines"])
+
+
 def facts(database: Database, task_id: UUID, *, after: int = 0) -> list[Fact]:
     """Return a task's log after line `after`, oldest first."""
     statement = """
         SELECT id, task_id, project_id, stage, event, attempt, detail, created_at FROM task_stage_logs
         WHERE task_id = %(task_id)s AND id > %(after)s
         ORDER BY id"""
-    return _facts(database.run(statement, {"task_id": task_id, "after": after}))
+    return _facts(database.tuples(statement, {"task_id": task_id, "after": after}))
 
 
 def task(database: Database, task_id: UUID) -> dict[str, Any] | None:
@@ -242,12 +359,30 @@ def task(database: Database, task_id: UUID) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
+PAGE_BYTES = 4_000_000  # Lambda answers with at most 6 MB
+# Measured as Lambda sends it, text within JSON, where each quote takes two bytes; what does not fit stays behind.
+_FITTING = """
+    SELECT * FROM (
+      SELECT t.*, lead(t.id) OVER newest_first IS NOT NULL AS more, row_number() OVER newest_first AS place,
+             sum(octet_length(to_json(concat(t.labels, t.output, t.error))::text)) OVER newest_first AS bytes
+      FROM ({rows}) t WINDOW newest_first AS (ORDER BY t.id DESC ROWS UNBOUNDED PRECEDING)
+    ) t WHERE bytes <= %(bytes)s OR place = 1 ORDER BY id DESC"""
+
+
 def page(
-    database: Database, project_id: UUID, *, filters: dict[str, Any], before: UUID | None, limit: int
-) -> list[dict[str, Any]]:
-    """Return up to `limit` tasks of a project, newest first, older than `before`.
+    database: Database,
+    project_id: UUID,
+    *,
+    filters: dict[str, Any],
+    before: UUID | None,
+    limit: int,
+    outputs: bool = False,
+) -> tuple[list[dict[str, Any]], bool]:
+    """Return up to `limit` tasks of a project, newest first, older than `before`; and whether more follow.
 
     `filters`: status, template, priority (exact), labels (contained), created_after, created_before (times).
+    With `outputs` each has its output and error; the page then ends before they exceed PAGE_BYTES of an
+    answer, but has at least one task.
     """
     conditions = {
         "status": "t.status = %(status)s",
@@ -264,13 +399,19 @@ def page(
     statement = f"""
         SELECT t.id, t.template_name AS template, t.template_version, t.status, t.priority, t.labels, t.quality_score,
                t.cost_usd, t.tokens, t.deadline_at, t.created_at, t.started_at, t.finished_at, t.updated_at
+               {", t.output, t.error" if outputs else ""}
         FROM task_histories t WHERE {where} ORDER BY t.id DESC LIMIT %(limit)s"""  # noqa: S608 - fixed words only
     values = {name: Jsonb(value) if name == "labels" else value for name, value in used.items()}
-    return database.run(statement, {"project_id": project_id, "before": before, "limit": limit, **values})
+    rows = database.run(
+        _FITTING.format(rows=statement) if outputs else statement,
+        {"project_id": project_id, "before": before, "limit": limit + 1, "bytes": PAGE_BYTES, **values},
+    )
+    return rows[:limit], len(rows) > limit or any(row.get("more", False) for row in rows[-1:])
 
 
-def _facts(rows: list[dict[str, Any]]) -> list[Fact]:
-    return sorted((Fact(**row) for row in rows), key=lambda fact: fact.id)
+def _facts(rows: list[tuple[Any, ...]]) -> list[Fact]:
+    """Return log lines, oldest first; their columns are those of Fact, in its order."""
+    return sorted(map(Fact._make, rows), key=lambda fact: fact.id)
 
 
 def _json(value: Any) -> Jsonb | None:

@@ -67,8 +67,7 @@ class Submissions:
         keep = self._asked(submissions, request)
         if keep and (known := idempotency.replay(self._database, keep)) is not None:
             return known
-        now = datetime.now(UTC)
-        tasks = self._checked(submissions, request, now, single)
+        tasks, now = self._checked(submissions, request, single)
         response = {
             "tasks": [_accepted(task, sub.project, now) for task, sub in zip(tasks, submissions, strict=True)]
         }
@@ -112,9 +111,9 @@ class Submissions:
         )
 
     def _checked(
-        self, submissions: Sequence[TaskSubmission], request: Request, now: datetime, single: bool
-    ) -> list[NewTask]:
-        plans = self._find_plans(submissions)
+        self, submissions: Sequence[TaskSubmission], request: Request, single: bool
+    ) -> tuple[list[NewTask], datetime]:
+        plans, now = self._find_plans(submissions)
         capabilities = self._find_capabilities(submissions)
         tasks, faults, too_large = [], [], False
         for number, sub in enumerate(submissions):
@@ -140,12 +139,16 @@ class Submissions:
                 "the task cannot be accepted" if single else "no task was accepted",
                 faults=tuple(faults[:MAX_FAULTS]),
             )
-        return tasks
+        return tasks, now
 
     def _find_plans(
         self, submissions: Sequence[TaskSubmission]
-    ) -> Mapping[tuple[str, str, int | None], Plan]:
-        """Return the plan of each (project, template, version) asked for, one round trip for each project."""
+    ) -> tuple[Mapping[tuple[str, str, int | None], Plan], datetime]:
+        """Return the plan of each (project, template, version) asked for, and the time by the database's clock.
+
+        One round trip for each project. Deadlines and leases are judged by that clock, so they begin by it too.
+        """
+        now = datetime.now(UTC)
         asked: dict[str, set[tuple[str, int | None]]] = {}
         for sub in submissions:
             asked.setdefault(sub.project, set()).add((sub.template, sub.template_version))
@@ -157,7 +160,8 @@ class Submissions:
                 known = self._plans.known(row["id"])
                 plan = known or self._plans.keep(Plan(row["id"], row["version"], parse_template(row["spec"])))
                 found[project, row["name"], row["asked_version"]] = plan
-        return found
+                now = row["now"]
+        return found, now
 
     def _find_capabilities(self, submissions: Sequence[TaskSubmission]) -> Mapping[str, frozenset[str]]:
         projects = {sub.project for sub in submissions if sub.requirements}

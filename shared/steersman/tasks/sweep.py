@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
 from steersman.aws.queues import StageQueues
 from steersman.db.connection import Database
@@ -46,7 +48,7 @@ def sweep(
             return Swept(asleep=True)
     except Unavailable as exc:
         warn("the flag of open work cannot be read", {"reason": exc.message})
-    rows = store.stranded(database, older_than_s=stranded_after_s, limit=LIMIT)
+    rows = _stranded(database, stranded_after_s)
     reach("sweep.found")
     expired = sorted({row["task_id"] for row in rows if row["deadline_passed"]})
     if expired:
@@ -58,10 +60,22 @@ def sweep(
     resend(queues, lost, lanes)
     reach("sweep.sent")
     if lost:
+        store.resent(database, lost)
         _quietly(lambda: live.forget(sorted({row["task_id"] for row in lost})), warn)
     if not rows and not store.any_open(database):
         _quietly(lambda: open_work.quiet(count), warn)
     return Swept(asleep=False, sent=len(lost), expired=len(expired))
+
+
+def _stranded(database: Database, older_than_s: float) -> list[dict[str, Any]]:
+    """Look through the open tasks, oldest first, window by window, until LIMIT stranded stages are found."""
+    found: list[dict[str, Any]] = []
+    after: UUID | None = store.FIRST
+    while after is not None and len(found) < LIMIT:
+        window = store.stranded(database, older_than_s=older_than_s, limit=LIMIT - len(found), after=after)
+        found += window.rows
+        after = window.next_after
+    return found
 
 
 def _quietly(action: Callable[[], None], warn: Warn) -> None:

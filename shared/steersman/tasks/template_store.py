@@ -72,9 +72,9 @@ def by_id(database: Database, template_ids: Sequence[UUID]) -> list[dict[str, An
 def resolve(
     database: Database, project_id: UUID, asked: Sequence[tuple[str, int | None]]
 ) -> list[dict[str, Any]]:
-    """Return the asked versions (None: the newest) that exist: id, name, version, asked_version, spec."""
+    """Return the asked versions (None: the newest) that exist: id, name, version, asked_version, spec, and the time."""
     statement = """
-        SELECT t.id, t.name, t.version, a.version AS asked_version, t.spec
+        SELECT t.id, t.name, t.version, a.version AS asked_version, t.spec, clock_timestamp() AS now
         FROM unnest(%(names)s::text[], %(versions)s::int[]) AS a (name, version)
         CROSS JOIN LATERAL (
           SELECT id, name, version, spec FROM task_dag_templates

@@ -12,6 +12,8 @@ from steersman.tasks.words import Priority, StageStatus, TaskStatus
 
 MAX_BATCH = 1000
 
+Included = Literal["output"]
+
 
 class Constraints(Body):
     """Limits of one task."""
@@ -42,7 +44,7 @@ class TaskSubmission(Body):
     requirements: list[Capability] = Field(
         default=[], max_length=50, description="Capabilities that some agent must have"
     )
-    constraints: Constraints = Constraints()
+    constraints: Constraints = Field(default_factory=Constraints)
     labels: dict[Label, LabelValue] = Field(default={}, max_length=50)
     business_value: BusinessValue | None = None
 
@@ -117,14 +119,19 @@ class TaskSummary(BaseModel):
     updated_at: Moment
 
 
-class TaskView(TaskSummary):
+class TaskWithOutput(TaskSummary):
+    """A task in a list that includes outputs: both null while it is open, `error` where it did not complete."""
+
+    output: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+
+class TaskView(TaskWithOutput):
     """A task with its stages, in template order, and its output."""
 
     project: str
     orchestrator: str
     input: dict[str, Any]
-    output: dict[str, Any] | None
-    error: dict[str, Any] | None
     requirements: list[str]
     constraints: dict[str, Any]
     business_value_usd: Decimal | None
@@ -138,7 +145,7 @@ class TaskView(TaskSummary):
 class TaskPage(BaseModel):
     """Tasks, newest first; `next_cursor` is null on the last page."""
 
-    tasks: list[TaskSummary]
+    tasks: list[Annotated[TaskWithOutput | TaskSummary, Field(union_mode="left_to_right")]]
     next_cursor: str | None
 
 

@@ -110,7 +110,7 @@ class Slow:
 
 
 def test_slow_agents_time_out_side_by_side(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Agents that hang cost a batch the longest of their times, not the sum: the lease outlives it."""
+    """Agents that hang cost a batch the longest of their times, not the sum."""
     slow = Slow()
     waited: list[float] = []
     monkeypatch.setattr("steersman.tasks.attempts._await", _noting(waited))
@@ -133,9 +133,9 @@ def _noting(waited: list[float]) -> Callable[..., Any]:
 
     real = attempts._await
 
-    def note(call: Any, group: Any, candidate: Any, until: float) -> Any:
-        waited.append(until)
-        return real(call, group, candidate, until)
+    def note(calls: Any, while_running: Any) -> Any:
+        waited.extend(call.until for call in calls)
+        return real(calls, while_running)
 
     return note
 
@@ -146,7 +146,7 @@ def test_a_large_batch_has_time_for_its_waves(rig: Rig) -> None:
     from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 
     rig.submit(rig.publish([stage("a", timeout_s=5)]), count=1)
-    attempts, _ = rig.engine._claim(rig.engine._unpack(rig.sqs.take_all(), _report()), _report())
+    attempts = rig.engine._claim(rig.engine._unpack(rig.sqs.take_all(), _report()), _report()).attempts
     assert _allowed_s(attempts * MAX_PARALLEL_AGENTS) == 5
     assert _allowed_s(attempts * (MAX_PARALLEL_AGENTS + 1)) == 10
     assert _allowed_s(attempts * 10_000) == MAX_STAGE_TIMEOUT_S

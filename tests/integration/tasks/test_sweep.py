@@ -59,8 +59,8 @@ def test_a_lost_lease_is_taken_over(rig: Rig, sweeper: Sweeper) -> None:
     """A stage whose worker crashed runs again as the next attempt; one whose lease holds is left alone."""
     (task_id,) = rig.submit(rig.publish([stage("a")]))
     rig.sqs.take_all()
-    lease = store.Lease(task_id=task_id, stage="a", attempt=1, lease_id=task_id, seconds=600)
-    store.claim(rig.database, [lease])
+    lease = store.Lease(task_id=task_id, stage="a", attempt=1, lease_id=task_id)
+    store.claim(rig.database, [lease], lease_s=600)
     assert sweeper().sent == 0
     rig.database.run("UPDATE task_stages SET lease_expires_at = now() - interval '1 s'")
     assert sweeper().sent == 1

@@ -1,19 +1,31 @@
-"""A task in memory, carried along by the planner's decisions alone: what the engine on SQL must agree with."""
+"""A task in memory, carried along by the planner's decisions alone: what the engine on SQL must agree with.
+
+It counts as the engine's statements do (open needs, open sinks); the model in `model` counts nothing.
+"""
 
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
 
-from steersman.errors import AgentError, AgentRefused
-from steersman.tasks.planner import Decision, Plan
+from steersman.errors import AgentError, AgentRefused, StageTimeout
+from steersman.tasks.planner import (
+    DeadlinePassed,
+    Decision,
+    ExpressionFailed,
+    LeaseLost,
+    Plan,
+    Result,
+    describe,
+)
 from steersman.tasks.template import parse_template
 from steersman.tasks.words import StageStatus, TaskStatus
+from tests.unit.tasks.carrier import Answer
+from tests.unit.tasks.histories import Event
 
-Answer = Literal["go", "stay", "fail", "refuse"]
 MAX_ATTEMPTS = 3
 
 
@@ -37,6 +49,8 @@ def output_of(stage: str, answer: Answer) -> dict[str, Any]:
 
 
 def error_of(answer: Answer) -> AgentError:
+    if answer == "timeout":
+        return StageTimeout("too slow")
     return AgentRefused("never") if answer == "refuse" else AgentError("not now")
 
 
@@ -49,7 +63,11 @@ class ReferenceTask:
     rng: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311 - jitter
     status: TaskStatus = TaskStatus.PENDING
     output: Mapping[str, Any] | None = None
+    tokens: int = 0
+    failed_at: str | None = None
     started: list[tuple[str, int]] = field(default_factory=list)
+    leases: dict[str, UUID] = field(default_factory=dict)
+    expired: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         new = self.plan.new_stages
@@ -65,43 +83,114 @@ class ReferenceTask:
     def run(self, names: Sequence[str]) -> None:
         """Do a batch: one attempt at each of these ready stages."""
         self.started += [(name, self.attempts[name]) for name in names]
-        decisions = {name: self._decide(name) for name in names}
-        fails = any(decision.fails_task for decision in decisions.values())
-        for name, decision in decisions.items():
-            self._carry_out(name, decision, fails)
-        if fails:
-            self.status = TaskStatus.FAILED
-            for name, status in self.stages.items():
-                if not status.final:
-                    self.stages[name] = StageStatus.CANCELLED
-        elif self.open_sinks == 0:
+        lease = UUID(int=len(self.started))
+        for name in names:
+            self.claim(name, self.attempts[name], lease)
+        self.complete([(name, lease, self._decide(name), 0) for name in names])
+
+    def claim(self, name: str, attempt: int, lease: UUID) -> str:
+        """Lease an attempt at a stage and return the verdict, one of those of sql/claim.sql."""
+        status = self.stages[name]
+        if status.final:
+            return "over" if status is StageStatus.CANCELLED else "done"
+        if status is StageStatus.RUNNING and self.leases[name] != lease:
+            if name not in self.expired:
+                return "busy"
+            self.attempts[name] += 1
+        elif status is StageStatus.READY and attempt < self.attempts[name]:
+            return "stale"
+        elif status is StageStatus.PENDING:
+            return "busy"
+        self.stages[name] = StageStatus.RUNNING
+        self.leases[name] = lease
+        self.expired.discard(name)
+        self.status = TaskStatus.RUNNING
+        return "claimed"
+
+    def complete(self, outcomes: Sequence[tuple[str, UUID, Decision, int]]) -> list[Event]:
+        """Carry out a batch of decisions (stage, lease, decision, tokens) where the lease is held; tell of all."""
+        held, events = dict[str, Decision](), list[Event]()
+        for name, lease, decision, tokens in outcomes:
+            if self.leases.get(name) != lease:
+                events.append(("stage.late", name, self.attempts[name]))
+            elif self.stages[name] is StageStatus.RUNNING:
+                held[name] = decision
+                self.tokens += tokens
+        for name, decision in held.items():
+            events += self._carry_out(name, decision)
+        failing = [name for name, decision in held.items() if decision.fails_task]
+        if failing:
+            self.failed_at = min(failing)
+            return events + self.stop(TaskStatus.FAILED)
+        if held and self.open_sinks == 0:
             self.status = TaskStatus.COMPLETED
-        else:
-            retries = any(decision.status is StageStatus.READY for decision in decisions.values())
-            self.status = TaskStatus.RETRYING if retries else TaskStatus.RUNNING
+            events.append(("task.completed", None, None))
+        elif any(decision.status is StageStatus.READY for decision in held.values()):
+            self.status = TaskStatus.RETRYING
+        return events
+
+    def stop(self, status: TaskStatus) -> list[Event]:
+        """End the task, and every stage that has not ended; nothing happens to one that has ended."""
+        if self.status.final:
+            return []
+        self.status = status
+        left = [name for name, stage in self.stages.items() if not stage.final]
+        self.stages |= dict.fromkeys(left, StageStatus.CANCELLED)
+        for name in left:
+            self.leases.pop(name, None)
+        return [
+            *(("stage.cancelled", name, self.attempts[name]) for name in left),
+            (f"task.{status}", None, None),
+        ]
 
     def _decide(self, name: str) -> Decision:
-        if not self.plan.wanted(name, {}, self.plan.visible(name, self.results)):
-            return self.plan.skipped(name)
         answer = self.script.answer(name, self.attempts[name])
-        if answer in {"go", "stay"}:
-            return self.plan.completed(name, output_of(name, answer))
-        return self.plan.failed(name, self.attempts[name], error_of(answer), self.rng)
+        results = self.plan.visible(name, self.results)
+        return decide(self.plan, name, self.attempts[name], {}, results, answer, self.rng)
 
-    def _carry_out(self, name: str, decision: Decision, fails: bool) -> None:
-        if decision.status is StageStatus.READY:
-            self.attempts[name] += not fails
-            return
+    def _carry_out(self, name: str, decision: Decision) -> list[Event]:
+        attempt = self.attempts[name]
         self.stages[name] = decision.status
+        if decision.status is StageStatus.READY:
+            self.attempts[name] += 1
+            return [("stage.retrying", name, attempt)]
+        events: list[Event] = [(f"stage.{decision.status}", name, attempt)]
         self.results[name] = decision.output
         if decision.gives_task_output:
             self.output = decision.output
-        if not fails:
-            self.open_sinks -= decision.ends_sink
-            for dependant in decision.releases:
-                self.pending[dependant] -= 1
-                if self.pending[dependant] == 0:
-                    self.stages[dependant] = StageStatus.READY
+        self.open_sinks -= decision.ends_sink
+        for dependant in decision.releases:
+            self.pending[dependant] -= 1
+            if self.pending[dependant] == 0:
+                self.stages[dependant] = StageStatus.READY
+                events.append(("stage.ready", dependant, 1))
+        return events
+
+
+def decide(
+    plan: Plan,
+    name: str,
+    attempt: int,
+    task_input: Mapping[str, Any],
+    results: Mapping[str, Result],
+    answer: Answer,
+    rng: random.Random,
+    *,
+    overdue: bool = False,
+) -> Decision:
+    """Return what the planner makes of an attempt, asked in the order in which the engine asks it."""
+    if overdue:
+        return plan.fatal(describe(DeadlinePassed("too late")))
+    if attempt > plan.stage(name).retry.max_attempts:
+        return plan.failed(name, attempt, LeaseLost("the last worker fell silent"), rng)
+    try:
+        if not plan.wanted(name, task_input, results):
+            return plan.skipped(name)
+    except ExpressionFailed as exc:
+        return plan.failed(name, attempt, exc, rng)
+    if answer in {"go", "stay"}:
+        return plan.completed(name, output_of(name, answer))
+    return plan.failed(name, attempt, error_of(answer), rng)
 
 
 @st.composite

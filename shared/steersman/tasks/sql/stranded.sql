@@ -1,11 +1,27 @@
--- Open work whose message may be lost (ready long ago, or a lease that ran out) and tasks past their deadline.
-SELECT s.task_id, s.name AS stage, s.queue, s.attempt, t.priority, t.deadline_at <= now() AS deadline_passed
-FROM task_histories t JOIN task_stages s ON s.task_id = t.id
-WHERE t.status IN ('pending', 'running', 'awaiting', 'retrying')
-  AND t.id < first_id_at(now() - make_interval(secs => %(older_than_s)s))
-  AND (t.deadline_at <= now()
-       OR (s.status = 'ready' AND s.ready_at < now() - make_interval(secs => %(older_than_s)s))
-       OR (s.status = 'running' AND s.lease_expires_at < now()))
-  AND s.status IN ('pending', 'ready', 'running', 'awaiting')
-ORDER BY t.deadline_at <= now() DESC, s.task_id, s.position
-LIMIT %(limit)s
+-- Among up to `window` open tasks behind `after`, oldest first: stages whose message may be lost (ready long ago, or a
+-- lease that ran out; not those sent again lately), and the open stages of tasks past their deadline. Each row also
+-- says how far the window reached and how many open tasks it held; one of nulls says so where nothing is stranded.
+-- OFFSET 0 keeps the planner from reading all stages there are instead of those of the open tasks.
+WITH open AS MATERIALIZED (
+  SELECT id, priority, deadline_at <= now() AS deadline_passed
+  FROM task_histories
+  WHERE status IN ('pending', 'running', 'awaiting', 'retrying') AND id > %(after)s
+  ORDER BY id
+  LIMIT %(window)s
+), stranded AS (
+  SELECT o.id AS task_id, s.name AS stage, s.queue, s.attempt, o.priority, o.deadline_passed
+  FROM open o CROSS JOIN LATERAL (
+    SELECT name, queue, attempt
+    FROM task_stages s
+    WHERE s.task_id = o.id AND s.status IN ('pending', 'ready', 'running', 'awaiting')
+      AND (o.deadline_passed
+           OR (s.status = 'ready' AND s.ready_at < now() - make_interval(secs => %(older_than_s)s)
+               OR s.status = 'running' AND s.lease_expires_at < now())
+              AND coalesce(s.resent_at < now() - make_interval(secs => %(older_than_s)s), true))
+    OFFSET 0
+  ) s
+  LIMIT %(limit)s
+)
+SELECT w.reached, w.held, s.*
+FROM (SELECT count(*) AS held, (SELECT id FROM open ORDER BY id DESC LIMIT 1) AS reached FROM open) w
+LEFT JOIN stranded s ON true

@@ -1,0 +1,19 @@
+"""The checker: every rule on every history. It knows nothing of how the run was made."""
+
+from collections.abc import Iterator
+
+from bench.chaos import rules_run, rules_state, rules_witnesses
+from bench.chaos.history import Finding, RunHistory, TaskHistory
+
+
+def check(run: RunHistory) -> list[Finding]:
+    """Return everything that is wrong in a run, tasks in their order first."""
+    found = [finding for task in run.tasks for finding in check_task(task)]
+    return [*found, *(finding for rule in rules_run.RULES for finding in rule(run))]
+
+
+def check_task(task: TaskHistory) -> Iterator[Finding]:
+    """Yield everything that is wrong with one task."""
+    for rule in (*rules_state.RULES, *rules_witnesses.RULES):
+        for name, evidence in rule(task):
+            yield Finding(task.subject, name, evidence)

@@ -1,0 +1,165 @@
+"""What is known of a run, as plain data: what the product says happened, and what independent witnesses saw."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from steersman.tasks.planner import Plan
+
+ENDS = {"completed", "failed", "cancelled"}
+STAGE_ENDS = {"completed", "failed", "skipped", "cancelled"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A promise that was broken: in which task (or request), which rule, and what shows it."""
+
+    subject: str
+    rule: str
+    evidence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRow:
+    """A row of task_histories."""
+
+    id: UUID
+    status: str
+    input: Mapping[str, Any]
+    output: Mapping[str, Any] | None
+    labels: Mapping[str, str]
+    open_sinks: int
+    cost_usd: Decimal
+    tokens: int
+    finished: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRow:
+    """A row of task_stages."""
+
+    name: str
+    status: str
+    attempt: int
+    pending_needs: int
+    output: Mapping[str, Any] | None
+    error: Mapping[str, Any] | None
+    cost_usd: Decimal
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of task_stage_logs."""
+
+    id: int
+    stage: str | None
+    event: str
+    attempt: int | None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    agent: bool = False
+
+    def __str__(self) -> str:
+        return (
+            f"#{self.id} {self.event} {self.stage or ''}{f' attempt {self.attempt}' if self.attempt else ''}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A change of a row's state as the trigger saw it, in the order of `number`; `stage` None: of the task.
+
+    `lease_left_s` says how long the lease that was held before the change still had to run.
+    """
+
+    number: int
+    transaction: int
+    stage: str | None
+    before: str | None
+    after: str
+    lease_before: UUID | None = None
+    lease_after: UUID | None = None
+    lease_left_s: float | None = None
+
+    @property
+    def takes_over(self) -> bool:
+        """Say whether one holder of a lease gave way to another."""
+        return self.before == self.after == "running" and self.lease_before != self.lease_after
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """What an agent wrote down of one job: `answer` is None when its process died before it answered."""
+
+    task_id: UUID
+    stage: str
+    attempt: int
+    process: str
+    answer: str | None = None
+    output: Mapping[str, Any] | None = None
+    cost_usd: Decimal = Decimal(0)
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event as a follower gets it: `line` is the id of the log line that it tells of."""
+
+    line: int
+    event: str
+    stage: str | None
+    attempt: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskHistory:
+    """One task: its rows, its log, what witnesses saw, what its followers and readers were told."""
+
+    row: TaskRow
+    plan: Plan
+    stages: Mapping[str, StageRow]
+    log: Sequence[Line]
+    changes: Sequence[Change]
+    executions: Sequence[Execution]
+    events: Sequence[Event]
+    events_ended: bool
+    shown: Mapping[str, Any]
+    letters: Sequence[tuple[str, int]]
+
+    @property
+    def subject(self) -> str:
+        return str(self.row.id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """One answered request to submit: its key, how many tasks it asked for (their numbers), what was answered."""
+
+    key: str
+    numbers: Sequence[int]
+    task_ids: Sequence[UUID]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancel:
+    """One answered request to cancel: the HTTP status and the task's status in the answer."""
+
+    task_id: UUID
+    http_status: int
+    task_status: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunHistory:
+    """The whole run. `planned` are the numbers of all tasks that were to be submitted; `measured` sums the rows of
+    agent_performance (calls, failures, cost_usd, tokens); `raised` counts what handlers raised, by what it was.
+    """
+
+    tasks: Sequence[TaskHistory]
+    planned: frozenset[int]
+    submissions: Sequence[Submission]
+    cancels: Sequence[Cancel]
+    measured: Mapping[str, Decimal]
+    raised: Mapping[str, int]

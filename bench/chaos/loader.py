@@ -1,0 +1,181 @@
+"""The history of a run, read from the database, the journals of its processes, and the dead-letter queues."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import redis
+
+from bench.chaos.history import (
+    Cancel,
+    Event,
+    Execution,
+    Line,
+    RunHistory,
+    StageRow,
+    Submission,
+    TaskHistory,
+    TaskRow,
+)
+from bench.chaos.journal import Record, read
+from bench.chaos.run_folder import PREFIX, Run
+from bench.chaos.witness import changes
+from bench.sqs.figures import dead_letters
+from steersman.db.connection import Database
+from steersman.json import loads
+from steersman.tasks.plans import Plans
+from steersman.tasks.words import Queue
+
+
+def load(run: Run, planned: Iterable[int]) -> RunHistory:
+    """Read everything that is known of a run that has come to rest, and whose reader has run."""
+    database = Database(run.database_url)
+    try:
+        return RunHistory(
+            tasks=_tasks(run, database),
+            planned=frozenset(planned),
+            submissions=[_submission(one) for one in _moves(run) if "key" in one],
+            cancels=[_cancel(one) for one in _moves(run) if "cancelled" in one],
+            measured=_measured(database),
+            raised=_raised(run),
+        )
+    finally:
+        database.close()
+
+
+def _tasks(run: Run, database: Database) -> list[TaskHistory]:
+    plans = Plans(database)
+    stages, lines, seen = _stages(database), _lines(database), changes(database)
+    ran, told, letters = executions(run), _told(run), _letters(run)
+    rows = database.run("""
+        SELECT id, template_id, status, input, output, labels, open_sinks, cost_usd, tokens,
+               finished_at IS NOT NULL AS finished FROM task_histories ORDER BY id""")
+    found = []
+    for row in rows:
+        task_id, plan = row["id"], plans.of([row["template_id"]])[row.pop("template_id")]
+        answer = told.get(task_id, {})
+        found.append(
+            TaskHistory(
+                row=TaskRow(**row),
+                plan=plan,
+                stages=stages[task_id],
+                log=lines[task_id],
+                changes=seen.get(task_id, []),
+                executions=ran.get(task_id, []),
+                events=[_event(task_id, one) for one in answer.get("events", ())],
+                events_ended=bool(answer.get("ended")),
+                shown=answer.get("shown", {}),
+                letters=letters.get(task_id, []),
+            )
+        )
+    return found
+
+
+def _stages(database: Database) -> Mapping[UUID, dict[str, StageRow]]:
+    found: dict[UUID, dict[str, StageRow]] = defaultdict(dict)
+    rows = database.run("""
+        SELECT task_id, name, status, attempt, pending_needs, output, error, cost_usd, tokens
+        FROM task_stages ORDER BY task_id, position""")
+    for row in rows:
+        task_id = row.pop("task_id")
+        found[task_id][row["name"]] = StageRow(**row)
+    return found
+
+
+def _lines(database: Database) -> Mapping[UUID, list[Line]]:
+    found: dict[UUID, list[Line]] = defaultdict(list)
+    rows = database.run("""
+        SELECT task_id, id, stage, event, attempt, detail, agent_id IS NOT NULL AS agent
+        FROM task_stage_logs ORDER BY task_id, id""")
+    for row in rows:
+        task_id = row.pop("task_id")
+        found[task_id].append(Line(**row))
+    return found
+
+
+def executions(run: Run) -> Mapping[UUID, list[Execution]]:
+    """Return what the agents wrote down: one execution for each beginning, with its answer where it came to one."""
+    found: dict[UUID, list[Execution]] = defaultdict(list)
+    for path in run.journals("agents"):
+        begun: dict[tuple[str, str, int], Record] = {}
+        for record in read(path):
+            key = (record["task_id"], record["stage"], record["attempt"])
+            if "answer" in record:
+                begun.pop(key, None)
+            elif key in begun:
+                found[UUID(key[0])].append(_execution(begun[key]))
+            if "answer" in record:
+                found[UUID(key[0])].append(_execution(record))
+            else:
+                begun[key] = record
+        for record in begun.values():
+            found[UUID(record["task_id"])].append(_execution(record))
+    return found
+
+
+def _execution(record: Record) -> Execution:
+    return Execution(
+        task_id=UUID(record["task_id"]),
+        stage=record["stage"],
+        attempt=record["attempt"],
+        process=record["process"],
+        answer=record.get("answer"),
+        output=record.get("output"),
+        cost_usd=Decimal(record.get("cost_usd", 0)),
+        tokens=record.get("tokens", 0),
+    )
+
+
+def _told(run: Run) -> Mapping[UUID, Record]:
+    return {UUID(record["id"]): record for record in read(run.journal("reader"))}
+
+
+def _event(task_id: UUID, event: Mapping[str, Any]) -> Event:
+    data = event["data"]
+    line = int(event["id"].removeprefix(f"{task_id}-"))
+    kind = event["type"].removeprefix("steersman.").removesuffix(".v1")
+    return Event(line, kind, data["stage"], data["attempt"])
+
+
+def _letters(run: Run) -> Mapping[UUID, list[tuple[str, int]]]:
+    """Return stage and attempt of the dead letters that the product wrote, by task."""
+    found: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
+    with redis.Redis.from_url(run.sqs_url) as client:
+        bodies = [body for queue in Queue for body in dead_letters(client, f"{PREFIX}{queue}-dead")]
+    for letter in map(loads, bodies):
+        if "task_id" in letter:
+            found[UUID(letter["task_id"])].append((letter["stage"], letter["attempt"]))
+    return found
+
+
+def _moves(run: Run) -> list[Record]:
+    return [record for path in run.journals("submitter") for record in read(path)]
+
+
+def _raised(run: Run) -> Mapping[str, int]:
+    found = [record for path in run.journals("process") for record in read(path) if "raised" in record]
+    return Counter(
+        f"{one['in']}: {one['raised']}"
+        + (f" ({one['message'][:120]})" if one["raised"] != "Unavailable" else "")
+        for one in found
+    )
+
+
+def _submission(record: Record) -> Submission:
+    ids = [UUID(one) for one in record["ids"]]
+    return Submission(key=record["key"], numbers=record["numbers"], task_ids=ids)
+
+
+def _cancel(record: Record) -> Cancel:
+    return Cancel(
+        task_id=UUID(record["cancelled"]), http_status=record["status"], task_status=record["task_status"]
+    )
+
+
+def _measured(database: Database) -> Mapping[str, Decimal]:
+    rows = database.run("""
+        SELECT coalesce(sum(calls), 0) AS calls, coalesce(sum(failures), 0) AS failures,
+               coalesce(sum(cost_usd), 0) AS cost_usd, coalesce(sum(tokens), 0) AS tokens FROM agent_performance""")
+    return {name: Decimal(value) for name, value in rows[0].items()}

@@ -1,0 +1,130 @@
+"""A task replayed from its log through the template's DAG alone: what each line may follow, and where it must lead."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from bench.chaos.history import STAGE_ENDS, Line
+from steersman.tasks.planner import Plan
+
+
+@dataclass
+class _StageState:
+    status: str
+    pending: int
+    attempt: int = 1
+
+
+@dataclass
+class Replay:
+    """The state of a task after the lines that were fed to it. `feed` yields (rule, evidence) for each wrong line."""
+
+    plan: Plan
+    stages: dict[str, _StageState] = field(init=False)
+    status: str | None = None
+    open_sinks: int = field(init=False)
+    failed: bool = False
+
+    def __post_init__(self) -> None:
+        # A stage without needs is due from the start; its line `stage.ready` says that it is.
+        self.stages = {
+            stage.name: _StageState("pending", stage.pending_needs) for stage in self.plan.new_stages
+        }
+        self.open_sinks = len(self.plan.template.sinks)
+
+    def feed(self, line: Line) -> Iterator[tuple[str, str]]:
+        """Take the next line of the log."""
+        if self.status in {"completed", "failed", "cancelled"}:
+            if line.event != "stage.late":
+                yield "nothing after the end", f"{line} after the task was {self.status}"
+            return
+        if line.stage is None:
+            yield from self._task_line(line)
+        elif line.stage not in self.stages:
+            yield "known stages only", f"{line}: the template has no such stage"
+        elif self.status is None:
+            yield "submitted first", f"{line} before task.submitted"
+        else:
+            yield from self._stage_line(line, self.stages[line.stage])
+
+    def _task_line(self, line: Line) -> Iterator[tuple[str, str]]:
+        end = line.event.removeprefix("task.")
+        if end == "submitted":
+            if self.status is not None:
+                yield "submitted once", str(line)
+            self.status = "open"
+            return
+        if end == "completed" and self.open_sinks != 0:
+            yield "completed at the end of all", f"{line} with {self.open_sinks} sinks open"
+        if end == "failed" and not self.failed and not self._stopped():
+            yield "failed for a reason", f"{line}: no stage failed, and its stages were not stopped"
+        self.status = end
+
+    def _stopped(self) -> bool:
+        """Say whether every stage has ended, as when a task is stopped from outside."""
+        return all(stage.status in STAGE_ENDS for stage in self.stages.values())
+
+    def _stage_line(self, line: Line, stage: _StageState) -> Iterator[tuple[str, str]]:
+        what = line.event.removeprefix("stage.")
+        if what == "late":
+            return
+        if stage.status in STAGE_ENDS:
+            yield "each stage takes effect once", f"{line}, but it was {stage.status} already"
+            return
+        match what:
+            case "ready":
+                yield from self._ready(line, stage)
+            case "started":
+                yield from self._started(line, stage)
+            case "retrying":
+                yield from self._outcome(line, stage)
+                stage.status, stage.attempt = "ready", stage.attempt + 1
+            case "cancelled":
+                stage.status = "cancelled"
+            case _:
+                yield from self._outcome(line, stage)
+                self._end(line.stage or "", stage, what)
+
+    def _ready(self, line: Line, stage: _StageState) -> Iterator[tuple[str, str]]:
+        if stage.status != "pending":
+            yield "released once", f"{line}, but it was {stage.status}"
+        if stage.pending:
+            yield "released after its needs", f"{line} with {stage.pending} needs open"
+        if line.attempt != 1:
+            yield "attempts grow by one", f"{line}: a stage begins with attempt 1"
+        stage.status = "ready"
+
+    def _started(self, line: Line, stage: _StageState) -> Iterator[tuple[str, str]]:
+        if stage.pending:
+            yield "starts after its needs", f"{line} with {stage.pending} needs open"
+        if stage.status == "pending":
+            yield "starts when ready", f"{line}, but it was not ready"
+        taken_over = stage.status == "running"
+        if line.attempt != stage.attempt + taken_over:
+            yield (
+                "attempts grow by one",
+                f"{line}, but the attempt before was {stage.attempt} ({stage.status})",
+            )
+        stage.status, stage.attempt = "running", line.attempt or stage.attempt
+
+    def _outcome(self, line: Line, stage: _StageState) -> Iterator[tuple[str, str]]:
+        if stage.status != "running":
+            yield "ends only what runs", f"{line}, but it was {stage.status}"
+        if line.attempt != stage.attempt:
+            yield "ends the attempt that runs", f"{line}, but attempt {stage.attempt} was running"
+
+    def _end(self, name: str, stage: _StageState, status: str) -> None:
+        stage.status = status
+        if status == "failed":
+            self.failed = True
+            return
+        dependants = self.plan.template.dependants[name]
+        for dependant in dependants:
+            self.stages[dependant].pending -= 1
+        self.open_sinks -= not dependants
+
+
+def replay(plan: Plan, log: Sequence[Line]) -> tuple[Replay, list[tuple[str, str]]]:
+    """Return the task as its log leaves it, and (rule, evidence) of every line that breaks a rule."""
+    task = Replay(plan)
+    wrong = [found for line in log for found in task.feed(line)]
+    return task, wrong

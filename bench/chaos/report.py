@@ -1,0 +1,85 @@
+"""What a run came to, for machines and for people."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.chaos.fleet import Deaths
+from bench.chaos.history import Finding, RunHistory
+from steersman.failpoints import NAMES
+
+EXAMPLES = 3
+
+
+def counts(history: RunHistory, deaths: Deaths, happened: Mapping[str, int]) -> dict[str, Any]:
+    """Return the counts of a run."""
+    executions = [one for task in history.tasks for one in task.executions]
+    lines = Counter(line.event for task in history.tasks for line in task.log)
+    return {
+        "tasks": dict(Counter(task.row.status for task in history.tasks)),
+        "stages": dict(Counter(stage.status for task in history.tasks for stage in task.stages.values())),
+        "executions": {
+            "all": len(executions),
+            "cut_off": sum(1 for one in executions if one.answer is None),
+            **Counter(one.answer for one in executions if one.answer),
+        },
+        "log_lines": dict(sorted(lines.items())),
+        "leases_lost": sum(
+            1 for task in history.tasks for change in task.changes if change.stage and change.takes_over
+        ),
+        "repeated_requests": len(history.submissions) - len({one.key for one in history.submissions}),
+        "cancellations": dict(Counter(str(one.http_status) for one in history.cancels)),
+        "kills_at_failpoints": {name: deaths.at_failpoints[name] for name in NAMES},
+        "kills_at_random": dict(deaths.at_random),
+        "stalls": deaths.stalls,
+        "lives": dict(deaths.lives),
+        "ended_by_themselves": deaths.by_themselves,
+        "servers": dict(happened),
+        "raised_by_handlers": dict(history.raised),
+    }
+
+
+def unreached(deaths: Deaths) -> list[str]:
+    """Return the failpoints at which no process died."""
+    return [name for name in NAMES if not deaths.at_failpoints[name]]
+
+
+def grouped(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Return the findings by rule, each with its first examples."""
+    rules = Counter(finding.rule for finding in findings)
+    return [
+        {
+            "rule": rule,
+            "count": count,
+            "examples": [vars(one) for one in findings if one.rule == rule][:EXAMPLES],
+        }
+        for rule, count in rules.most_common()
+    ]
+
+
+def show(result: Mapping[str, Any]) -> None:
+    """Print the counts, then the findings."""
+    console = Console()
+    table = Table(box=None, show_header=False)
+    for name in ("tasks", "kills_at_failpoints", "kills_at_random", "servers", "executions", "log_lines"):
+        table.add_row(
+            name.replace("_", " "), ", ".join(f"{key} {value}" for key, value in result[name].items())
+        )
+    table.add_row(
+        "raised by handlers", ", ".join(f"{name} {n}" for name, n in result["raised_by_handlers"].items())
+    )
+    for name in ("stalls", "leases_lost", "repeated_requests"):
+        table.add_row(name.replace("_", " "), str(result[name]))
+    if result["unreached_failpoints"]:
+        table.add_row("not killed at", ", ".join(result["unreached_failpoints"]))
+    console.print(table)
+    for group in result["findings"]:
+        console.print(f"[red]{group['count']} x {group['rule']}[/]", highlight=False)
+        for example in group["examples"]:
+            text = f"    {example['subject']}: {example['evidence']}"
+            console.print(text, highlight=False, markup=False)
+    if not result["findings"]:
+        console.print("[green]nothing was lost, nothing counted twice: no finding[/]")

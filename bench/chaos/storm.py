@@ -1,0 +1,110 @@
+"""A run from its first process to the calm at its end."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import redis
+
+from bench.chaos.fleet import Fleet
+from bench.chaos.run_folder import LEASE_S, Run
+from bench.chaos.schedule import Accident, Kind, Role, Schedule
+from bench.chaos.servers import Servers
+from bench.chaos.wiring import queue_names
+from bench.sqs.figures import depth
+from steersman.db.connection import Database
+from steersman.errors import Unavailable
+
+TICK_S = 0.05
+STALL_S = LEASE_S + 2.0
+LOOK_S = 2.0
+Say = Callable[[str, int], None]
+
+
+@dataclass
+class Storm:
+    """Carries out a schedule; `happened` counts the accidents to servers."""
+
+    run: Run
+    schedule: Schedule
+    servers: Servers
+    fleet: Fleet
+    say: Say
+    happened: Counter[str] = field(default_factory=Counter)
+    _stalled: list[tuple[float, int]] = field(default_factory=list)
+
+    def rage(self) -> None:
+        """Keep the fleet going through all accidents of the schedule."""
+        accidents = list(self.schedule.accidents)
+        look_at = 0.0
+        while (now := time.monotonic() - self.run.began) < self.schedule.storm_s:
+            self.fleet.tend()
+            while accidents and accidents[0].at_s <= now:
+                self._carry_out(accidents.pop(0), now)
+            self._resume(now)
+            if now >= look_at:
+                look_at = now + LOOK_S
+                deaths = self.fleet.deaths
+                killed = deaths.at_failpoints.total() + deaths.at_random.total()
+                self.say(f"storm, {killed} processes killed", self._ended())
+            threading.Event().wait(TICK_S)
+
+    def settle(self, patience_s: float) -> bool:
+        """Let everything come to rest: all submitted, all ended, all queues empty.
+
+        Say whether it did; when nothing more ends or leaves a queue for `patience_s`, it did not.
+        """
+        self.fleet.calm()
+        progress, until = (0, 0), time.monotonic() + patience_s
+        with redis.Redis.from_url(self.run.sqs_url) as client:
+            while time.monotonic() < until:
+                self.fleet.tend()
+                ended, waiting = self._ended(), depth(client, queue_names())
+                self.say(f"calm, {waiting} messages wait", ended)
+                if self.fleet.submitted() and waiting == 0 and self._open() == 0:
+                    return True
+                if ended > progress[0] or waiting < progress[1]:
+                    until = time.monotonic() + patience_s
+                progress = (ended, waiting)
+                threading.Event().wait(LOOK_S / 2)
+        return False
+
+    def _carry_out(self, accident: Accident, now: float) -> None:
+        match accident.kind:
+            case Kind.KILL:
+                self.fleet.kill(accident.role, accident.place)
+                return
+            case Kind.STALL:
+                self.fleet.stall(Role.WORKER, accident.place)
+                self._stalled.append((now + STALL_S, accident.place))
+                return
+            case Kind.EMPTY_REDIS:
+                self.servers.empty_redis()
+            case Kind.RESTART_REDIS:
+                self.servers.restart_redis()
+            case Kind.RESTART_POSTGRES:
+                self.servers.restart_postgres()
+        self.happened[accident.kind] += 1
+
+    def _resume(self, now: float) -> None:
+        for until, place in [one for one in self._stalled if one[0] <= now]:
+            self.fleet.resume(Role.WORKER, place)
+            self._stalled.remove((until, place))
+
+    def _ended(self) -> int:
+        return self._count("finished_at IS NOT NULL")
+
+    def _open(self) -> int:
+        return self._count("finished_at IS NULL")
+
+    def _count(self, condition: str) -> int:
+        database = Database(self.run.database_url)
+        try:
+            rows = database.run(f"SELECT count(*) AS count FROM task_histories WHERE {condition}")  # noqa: S608
+        except Unavailable:
+            return 0  # it is just being restarted
+        finally:
+            database.close()
+        return int(rows[0]["count"])

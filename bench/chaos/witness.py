@@ -1,0 +1,51 @@
+"""A witness in the database: a trigger that writes down every change of a status or a lease, in its transaction."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from uuid import UUID
+
+from bench.chaos.history import Change
+from steersman.db.connection import Database
+
+# Columns are read through JSON, so that the trigger outlives changes of the tables that do not concern it.
+_TRIGGER = """
+CREATE SCHEMA chaos;
+CREATE TABLE chaos.changes (
+  number bigserial PRIMARY KEY, transaction xid8 NOT NULL DEFAULT pg_current_xact_id(), task_id uuid NOT NULL,
+  stage text, before text, after text NOT NULL, lease_before uuid, lease_after uuid, lease_left_s float8);
+CREATE FUNCTION chaos.witness() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  was jsonb := CASE WHEN TG_OP = 'UPDATE' THEN to_jsonb(OLD) END;
+  becomes jsonb := to_jsonb(NEW);
+BEGIN
+  IF was ->> 'status' IS DISTINCT FROM becomes ->> 'status'
+     OR was ->> 'lease_id' IS DISTINCT FROM becomes ->> 'lease_id' THEN
+    INSERT INTO chaos.changes (task_id, stage, before, after, lease_before, lease_after, lease_left_s)
+    VALUES (coalesce(becomes ->> 'task_id', becomes ->> 'id')::uuid, becomes ->> 'name', was ->> 'status',
+            becomes ->> 'status', (was ->> 'lease_id')::uuid, (becomes ->> 'lease_id')::uuid,
+            extract(epoch FROM (was ->> 'lease_expires_at')::timestamptz - clock_timestamp()));
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER witness AFTER INSERT OR UPDATE ON task_stages FOR EACH ROW EXECUTE FUNCTION chaos.witness();
+CREATE TRIGGER witness AFTER INSERT OR UPDATE ON task_histories FOR EACH ROW EXECUTE FUNCTION chaos.witness();
+"""
+
+
+def install_witness(database: Database) -> None:
+    """Have every change of tasks and stages written down from now on."""
+    with database.transaction() as connection:
+        connection.execute(_TRIGGER)
+
+
+def changes(database: Database) -> Mapping[UUID, list[Change]]:
+    """Return what was written down, by task, in the order in which it happened."""
+    rows = database.run("""
+        SELECT task_id, number, transaction::text::bigint AS transaction, stage, before, after, lease_before,
+               lease_after, lease_left_s
+        FROM chaos.changes ORDER BY number""")
+    found: dict[UUID, list[Change]] = defaultdict(list)
+    for row in rows:
+        task_id = row.pop("task_id")
+        found[task_id].append(Change(**row))
+    return found

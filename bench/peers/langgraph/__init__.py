@@ -1,0 +1,1 @@
+"""LangGraph with its PostgreSQL checkpointer."""

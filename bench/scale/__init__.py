@@ -1,0 +1,1 @@
+"""How the system does with a long history: `python -m bench.scale` (see `__main__`)."""
