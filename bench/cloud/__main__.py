@@ -27,11 +27,11 @@ RUNS = 3
 TASKS = 5000
 SINGLE = 40
 PRIORITIES = ("medium", "low")
-# The first reads every result by a request of its own; pages tell statuses, and how far all behind them goes.
+# Every result is read over HTTP and checked, in each of them.
 LOADS = {
-    "results, one by one": ("low", Read.EACH),
-    "pages, bulk lane": ("low", Read.PAGES),
-    "pages, standard lane": ("medium", Read.PAGES),
+    "bulk lane, pages of results": ("low", Read.PAGES),
+    "standard lane, pages of results": ("medium", Read.PAGES),
+    "bulk lane, one by one": ("low", Read.EACH),
 }
 
 AGAIN = (
@@ -97,7 +97,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("what", nargs="?", choices=("all", "run"), default="all")
     parser.add_argument("--tasks", type=int, default=TASKS)
     parser.add_argument("--priority", choices=PRIORITIES, default="low")
-    parser.add_argument("--read", type=Read, choices=tuple(Read), default=Read.EACH)
+    parser.add_argument("--read", type=Read, choices=tuple(Read), default=Read.PAGES)
     parser.add_argument(
         "--json", type=Path, help="where the results go; default of the whole: the repository's"
     )

@@ -50,9 +50,10 @@ class CloudBench:
             "seconds": round(passed.seconds, 3),
             "submitted_s": round(passed.submitted_s, 3),
             "tasks_per_s": round(passed.tasks_per_s, 1),
-            "results_checked": tasks
+            "results_checked": tasks,
+            "stages_checked": tasks
             if read is Read.EACH
-            else self._driver.check_results(passed.batches, SAMPLE),
+            else self._driver.check_stages(passed.batches, SAMPLE),
             "cpu_s_per_1000_tasks": _per_1000(used, tasks),
             "other_programs_cores": round(max(0.0, machine - sum(used.values())) / passed.seconds, 2),
             "functions": {name: _told(one) for name, one in calls.items()},

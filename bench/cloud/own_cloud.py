@@ -10,8 +10,6 @@ from steersman.local.ports import free_port
 from steersman.local.settings import LocalSettings
 
 ROOT = Path(__file__).parents[2]
-# In the local cloud all requests come from one address, which the API would hold to 100 a second.
-_FUNCTIONS_SETTINGS = {"STEERSMAN_RATE_LIMIT_PER_MINUTE": "1000000"}
 
 
 @contextmanager
@@ -20,9 +18,7 @@ def own_cloud() -> Iterator[LocalCloud]:
     with tempfile.TemporaryDirectory(prefix="steersman-bench-") as name:
         Path(name).chmod(0o755)  # the database server runs under an account of its own
         ports = {f"{part}_port": free_port() for part in ("database", "cache", "cloud")}
-        settings = LocalSettings.model_validate(
-            {"local_dir": Path(name).resolve() / "local", "model_settings": _FUNCTIONS_SETTINGS, **ports}
-        )
+        settings = LocalSettings.model_validate({"local_dir": Path(name).resolve() / "local", **ports})
         cloud = LocalCloud(ROOT, settings)
         try:
             cloud.up()

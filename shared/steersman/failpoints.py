@@ -19,8 +19,8 @@ NAMES = (
     "agent.running",
     "engine.ran",  # before results are stored
     "engine.completed",
-    "engine.published",
-    "engine.sent",  # before the answer
+    "engine.sent",
+    "engine.published",  # before the answer
     "queues.sent",  # after one call of perhaps several
     "sweep.found",
     "sweep.stopped",

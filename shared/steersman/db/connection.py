@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 
+from steersman.db.statements import Statement
 from steersman.errors import Conflict, InvalidInput, Unavailable
 from steersman.json import dumps, loads
 
@@ -47,7 +48,11 @@ class Database:
         self._used_at = 0.0
 
     def run(
-        self, statement: str, parameters: Mapping[str, Any] | None = None, *, repeatable: bool = False
+        self,
+        statement: str | Statement,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        repeatable: bool = False,
     ) -> list[dict[str, Any]]:
         """Run one statement in one round trip and return its rows as dicts (empty when it returns none).
 
@@ -57,7 +62,11 @@ class Database:
         return self._tried(statement, parameters, repeatable, dict_row)
 
     def tuples(
-        self, statement: str, parameters: Mapping[str, Any] | None = None, *, repeatable: bool = False
+        self,
+        statement: str | Statement,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        repeatable: bool = False,
     ) -> list[tuple[Any, ...]]:
         """Run one statement like `run` and return its rows as tuples: for many rows of few known columns."""
         return self._tried(statement, parameters, repeatable, tuple_row)
@@ -80,13 +89,12 @@ class Database:
         return self._connection is not None and self._connection.closed
 
     def _tried(
-        self, statement: str, parameters: Mapping[str, Any] | None, repeatable: bool, rows: Any
+        self, statement: str | Statement, parameters: Mapping[str, Any] | None, repeatable: bool, rows: Any
     ) -> list[Any]:
         with self._lock, translated_errors():
             for attempt in range(1, DEADLOCK_TRIES + 1):
                 try:
-                    cursor = self._open().cursor(row_factory=rows).execute(statement, parameters)
-                    return cursor.fetchall() if cursor.description else []
+                    return _rows(self._open(), statement, parameters, rows)
                 except psycopg.errors.DeadlockDetected:
                     if attempt == DEADLOCK_TRIES:
                         raise
@@ -124,6 +132,17 @@ class Database:
         except psycopg.OperationalError:
             return False
         return True
+
+
+def _rows(
+    connection: Connection, statement: str | Statement, parameters: Mapping[str, Any] | None, rows: Any
+) -> list[Any]:
+    if isinstance(statement, Statement):
+        values = statement.values(parameters)
+        cursor: Any = psycopg.RawCursor(connection, row_factory=rows).execute(statement.text, values)
+    else:
+        cursor = connection.cursor(row_factory=rows).execute(statement, parameters)
+    return cursor.fetchall() if cursor.description else []
 
 
 @contextmanager

@@ -108,7 +108,6 @@ class Engine:
             if not self._do(jobs[start : start + MAX_JOBS], report):
                 report.failed_messages = [message.id for message in messages]
                 break
-        self._reach("engine.sent")
         return report
 
     def _do(self, jobs: Sequence[Job], report: Report) -> bool:
@@ -126,11 +125,12 @@ class Engine:
         for outcome in outcomes:
             report.counts[str(outcome.decision.status)] += 1
         report.facts += facts
-        # Before the followers are sent: else one of them could be told to have started before it was ready.
-        self._publish([*batch.untold, *facts])
-        self._reach("engine.published")
         try:
             self._send(batch.attempts, outcomes, facts)
+            self._reach("engine.sent")
+            # After the followers are sent: they need not wait until somebody was told (docs/adr/0005).
+            self._publish([*batch.untold, *facts])
+            self._reach("engine.published")
             self._mend(batch)
         except Unavailable as exc:
             # Results are stored, but their followers may not be sent: the same messages come again, are found

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from steersman.db.arrays import documents, plain, texts
 from steersman.db.connection import Database
+from steersman.db.statements import Statement
 from steersman.http.request import KeptAnswer
 from steersman.tasks.planner import Decision, LeaseLost, Plan, describe
 from steersman.tasks.words import Priority
@@ -21,8 +22,8 @@ FIRST = UUID(int=0)  # comes before every id
 
 
 @cache
-def _sql(name: str) -> str:
-    return files("steersman.tasks").joinpath("sql", f"{name}.sql").read_text("utf-8")
+def _sql(name: str) -> Statement:
+    return Statement.of(files("steersman.tasks").joinpath("sql", f"{name}.sql").read_text("utf-8"))
 
 
 class Fact(NamedTuple):

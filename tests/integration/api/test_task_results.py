@@ -28,7 +28,7 @@ def fill(functions: Functions, count: int, output: Any) -> list[str]:
 def pages(functions: Functions, **query: Any) -> list[Answer]:
     """Return the answers for all pages of the list with outputs."""
     found: list[Answer] = []
-    cursor: dict[str, str] = {}
+    cursor: dict[str, Any] = {}
     while not found or cursor:
         answer = functions.http("GET", "/v1/tasks", include="output", **query, **cursor)
         assert answer.status == 200, answer.text[:500]
@@ -106,7 +106,9 @@ def test_a_page_has_at_least_one_task(functions: Functions, monkeypatch: pytest.
     assert [[t["id"] for t in answer.json["tasks"]] for answer in pages(functions)] == [[i] for i in ids]
 
 
-def test_what_lies_behind_a_page_stays_in_the_database(functions: Functions) -> None:
+def test_what_lies_behind_a_page_stays_in_the_database(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A page's statement returns the rows of the page alone, whatever more there is."""
     fill(functions, 20, LARGE)
     database, returned = functions.parts.database, list[Any]()
@@ -117,7 +119,7 @@ def test_what_lies_behind_a_page_stays_in_the_database(functions: Functions) -> 
         returned.extend(rows)
         return rows
 
-    database.run = spied  # type: ignore[method-assign]
+    monkeypatch.setattr(database, "run", spied)
     rows, more = store.page(database, DEFAULT_PROJECT_ID, filters={}, before=None, limit=200, outputs=True)
     assert more
     assert len(rows) == len(returned) == 7

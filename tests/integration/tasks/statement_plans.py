@@ -7,17 +7,21 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from steersman.db.statements import Statement
+
 EQUALITY = re.compile(r"[^<>]= ")  # in the text of an index condition: "= $1", "= ANY (…)"
 
 
 def explain(
-    connection: psycopg.Connection[Any], statement: str, parameters: Mapping[str, Any], *, generic: bool
+    connection: psycopg.Connection[Any],
+    given: str | Statement,
+    parameters: Mapping[str, Any],
+    *,
+    generic: bool,
 ) -> dict[str, Any]:
     """Return the plan of a statement, for these values or (`generic`) as it is kept for any."""
-    used = [name for name in parameters if f"%({name})s" in statement]
-    prepared = statement
-    for number, name in enumerate(used, 1):
-        prepared = prepared.replace(f"%({name})s", f"${number}")
+    statement = given if isinstance(given, Statement) else Statement.of(given)
+    prepared, used = statement.text.decode(), statement.names
     values = sql.SQL(", ").join(sql.Literal(parameters[name]) for name in used)
     mode = "force_generic_plan" if generic else "force_custom_plan"
     connection.execute(sql.SQL("SET plan_cache_mode = {}").format(sql.Identifier(mode)))

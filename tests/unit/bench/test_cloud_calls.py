@@ -1,12 +1,64 @@
-"""What `make bench-cloud` reads out of the functions' logs and processes."""
+"""What `make bench-cloud` reads over HTTP, and out of the functions' logs and processes."""
 
 import json
+from typing import Any
 
+import httpx
+import pytest
+
+from bench.cloud.drive import Driver, Passed, Read, Stuck
 from bench.cloud.invocations import Calls
 from bench.cloud.processes import between
 from bench.cloud.workload import SIZE_BYTES, TEMPLATE, submission, task_input
+from steersman.cli.client import Client
 from steersman.tasks.template import parse_template
 from steersman.tasks.views import TaskSubmission
+
+
+class EchoApi:
+    """An API whose tasks have all completed, two a page, with the outputs given to it instead of their inputs."""
+
+    def __init__(self, outputs: dict[int, Any]) -> None:
+        self.outputs = outputs
+        self.inputs: list[dict[str, Any]] = []
+        self.pages = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        query = request.url.params
+        if request.method == "POST":
+            self.inputs = [task["input"] for task in json.loads(request.content)["tasks"]]
+            return httpx.Response(202, json={"tasks": [{"id": str(n)} for n in range(len(self.inputs))]})
+        if request.url.path.endswith("/events"):
+            return httpx.Response(200, json={"events": [], "cursor": "", "ended": True})
+        self.pages += 1
+        first = int(query.get("cursor", 0))
+        listed = [self.task(n, query) for n in range(first, min(first + 2, len(self.inputs)))]
+        following = str(first + 2) if first + 2 < len(self.inputs) else None
+        return httpx.Response(200, json={"tasks": listed, "next_cursor": following})
+
+    def task(self, number: int, query: httpx.QueryParams) -> dict[str, Any]:
+        bare = {"id": str(number), "status": "completed", "error": None}
+        included = {"output": self.outputs.get(number, self.inputs[number])}
+        return {**bare, **(included if query.get("include") == "output" else {})}
+
+
+def passed_by_pages(api: EchoApi, tasks: int) -> Passed:
+    client = Client("http://api", transport=httpx.MockTransport(api))
+    return Driver(client, lambda _: None).pass_through(tasks, priority="low", read=Read.PAGES)
+
+
+def test_every_result_is_read_by_pages() -> None:
+    """A load read by pages ends when the result of each task was read, over as many pages as there are."""
+    api = EchoApi({})
+    assert passed_by_pages(api, 5).tasks == 5
+    assert api.pages == 3
+
+
+@pytest.mark.parametrize("output", [None, {}, task_input(1)], ids=["none", "empty", "another task's"])
+def test_a_wrong_result_in_a_page_ends_the_measurement(output: Any) -> None:
+    """A load whose result is not its input is no measurement, whichever page it is on."""
+    with pytest.raises(Stuck, match="the task 4 ended as completed with another output"):
+        passed_by_pages(EchoApi({4: output}), 5)
 
 
 def batch_line(**fields: object) -> str:

@@ -1,6 +1,7 @@
 -- Carry out the decisions on a batch of attempts that do not fail their task: store results, release dependants,
 -- finish tasks, write the log. An attempt counts only while its lease is held; of another nothing comes back.
--- `decided` is sorted by key and limited as in claim.sql. Stages are locked before tasks.
+-- `decided` is sorted by key and limited as in claim.sql. Stages are locked before tasks. What agents did is added to
+-- the first slot that no other transaction uses now, so that workers do not wait for each other's commits there.
 WITH decided AS (
   SELECT * FROM unnest(
     %(task_ids)s::uuid[], %(stages)s::text[], %(leases)s::uuid[], %(statuses)s::text[], %(outputs)s::jsonb[],
@@ -56,7 +57,9 @@ WITH decided AS (
 ), measured AS (
   INSERT INTO agent_performance AS p (agent_id, project_id, capability, bucket_start, slot, calls, failures, timeouts,
     duration_ms_sum, duration_ms_max, cost_usd, tokens, quality_sum, quality_count)
-  SELECT e.agent_id, e.project_id, e.capability, date_trunc('hour', now()), free_performance_slot(), count(*),
+  SELECT e.agent_id, e.project_id, e.capability, date_trunc('hour', now()), coalesce((
+           SELECT slot FROM generate_series(0, 31) AS slot
+           WHERE pg_try_advisory_xact_lock(hashtext('agent_performance'), slot) LIMIT 1), 0), count(*),
          count(*) FILTER (WHERE e.error IS NOT NULL), count(*) FILTER (WHERE e.error ->> 'code' = 'stage_timeout'),
          sum(e.duration_ms), max(e.duration_ms), sum(e.cost_usd), sum(e.tokens),
          coalesce(sum(e.quality), 0), count(e.quality)

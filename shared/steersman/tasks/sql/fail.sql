@@ -42,7 +42,9 @@ WITH decided AS (
 ), measured AS (
   INSERT INTO agent_performance AS p (agent_id, project_id, capability, bucket_start, slot, calls, failures, timeouts,
     duration_ms_sum, duration_ms_max, cost_usd, tokens)
-  SELECT e.agent_id, e.project_id, e.capability, date_trunc('hour', now()), free_performance_slot(), count(*), count(*),
+  SELECT e.agent_id, e.project_id, e.capability, date_trunc('hour', now()), coalesce((
+           SELECT slot FROM generate_series(0, 31) AS slot
+           WHERE pg_try_advisory_xact_lock(hashtext('agent_performance'), slot) LIMIT 1), 0), count(*), count(*),
          count(*) FILTER (WHERE e.error ->> 'code' = 'stage_timeout'),
          sum(e.duration_ms), max(e.duration_ms), sum(e.cost_usd), sum(e.tokens)
   FROM ended e JOIN agents a ON a.id = e.agent_id

@@ -1,4 +1,3 @@
-DROP FUNCTION free_performance_slot();
 ALTER TABLE agent_performance DROP CONSTRAINT agent_performance_pkey;
 WITH summed AS (
   DELETE FROM agent_performance RETURNING *
