@@ -20,6 +20,13 @@ class Egress(StrEnum):
     NAT = "nat"
 
 
+class Rhythm(StrEnum):
+    """How often the database is kept in order: each time wakes one that sleeps."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stores:
     """Aurora and ElastiCache in a VPC of their own. An ACU is 2 GiB of memory with its share of CPU."""
@@ -45,7 +52,10 @@ class Environment:
     """One environment. `stores` is None where PostgreSQL and Redis are given by address, as parameters.
 
     `max_concurrency` bounds the calls of each event source, and so the connections to the database (AWS takes
-    no value below 2). `dependencies_layer` is off where the functions' interpreter has the packages.
+    no value below 2). `own_key` encrypts documents, database and cache with a key of the project's own, else AWS's
+    keys do; changing it replaces the stores. `housekeeping` makes partitions months ahead and drops old ones.
+    `dependencies_layer` is off where the functions' interpreter has the packages. The gateway lets through
+    `requests_per_s` with bursts, the API's functions take `rate_limit_per_minute` from each caller.
     `retain_data` protects stores and keeps them when their stack goes. `checked` has cdk-nag look.
     """
 
@@ -53,6 +63,8 @@ class Environment:
     lanes: tuple[Lane, ...]
     max_concurrency: Mapping[Lane, int]
     stores: Stores | None
+    own_key: bool
+    housekeeping: Rhythm
     iam_authorization: bool
     dependencies_layer: bool
     snap_start: bool
@@ -61,6 +73,7 @@ class Environment:
     log_retention_days: int
     requests_per_s: int
     request_burst: int
+    rate_limit_per_minute: int
     checked: bool
 
     @property
@@ -77,6 +90,8 @@ LOCAL = Environment(
     # Each concurrent call is a process of the local cloud.
     max_concurrency=MappingProxyType(dict.fromkeys(ALL_LANES, 2)),
     stores=None,
+    own_key=True,
+    housekeeping=Rhythm.DAILY,
     iam_authorization=False,
     dependencies_layer=False,
     snap_start=False,
@@ -85,12 +100,13 @@ LOCAL = Environment(
     log_retention_days=7,
     requests_per_s=1000,
     request_burst=2000,
+    rate_limit_per_minute=600_000,  # everybody has one address
     checked=False,
 )
 
 DEV = Environment(
     name="dev",
-    # Each idle event source costs about 0.26 USD a month.
+    # Each event source polls its queue all month, and polls are billed.
     lanes=(Lane.STANDARD,),
     max_concurrency=MappingProxyType({Lane.STANDARD: 10}),
     stores=Stores(
@@ -104,6 +120,8 @@ DEV = Environment(
         cache_max_gb=1,
         cache_max_ecpu_per_s=5000,
     ),
+    own_key=False,
+    housekeeping=Rhythm.WEEKLY,
     iam_authorization=True,
     dependencies_layer=True,
     snap_start=False,
@@ -112,6 +130,7 @@ DEV = Environment(
     log_retention_days=14,
     requests_per_s=50,
     request_burst=100,
+    rate_limit_per_minute=6000,
     checked=True,
 )
 
@@ -130,6 +149,8 @@ PROD = Environment(
         cache_max_gb=10,
         cache_max_ecpu_per_s=50_000,
     ),
+    own_key=True,
+    housekeeping=Rhythm.DAILY,
     iam_authorization=True,
     dependencies_layer=True,
     snap_start=True,
@@ -138,6 +159,7 @@ PROD = Environment(
     log_retention_days=90,
     requests_per_s=500,
     request_burst=1000,
+    rate_limit_per_minute=6000,
     checked=True,
 )
 

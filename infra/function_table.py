@@ -26,7 +26,10 @@ class Access(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionSpec:
-    """One function. `module`, below the package `functions`, has a `handler`; `serves` is its stage queue."""
+    """One function. `module`, below the package `functions`, has a `handler`; `serves` is its stage queue.
+
+    A function that is not `traced` by itself still takes part in the trace of a caller that is.
+    """
 
     name: str
     module: str
@@ -35,6 +38,7 @@ class FunctionSpec:
     access: frozenset[Access]
     serves: Queue | None = None
     snap_start: bool = False
+    traced: bool = True
 
     @property
     def handler(self) -> str:
@@ -63,17 +67,19 @@ def _stage(module: str, queue: Queue, *access: Access, memory_mb: int = 512) -> 
     )
 
 
-def _ops(module: str, *access: Access, memory_mb: int = 256) -> FunctionSpec:
+def _ops(module: str, *access: Access, memory_mb: int = 256, traced: bool = True) -> FunctionSpec:
     return FunctionSpec(
         name=f"ops-{module}",
         module=f"ops.{module}",
         memory_mb=memory_mb,
         timeout_s=OPS_TIMEOUT_S,
         access=frozenset({Access.DATABASE, *access}),
+        traced=traced,
     )
 
 
 # The embedded model's weights and PDF parsing take about 250 MB, so what embeds text gets 1 GB.
+# Schedules call seldom enough for X-Ray to bill every call, and almost every one finds nothing to do.
 FUNCTIONS: tuple[FunctionSpec, ...] = (
     _api("tasks", Access.SEND_JOBS),
     _api("events"),
@@ -89,8 +95,8 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     _stage("respond", Queue.RESPONSES),
     _stage("agent", Queue.AGENT),
     _ops("migrate", Access.DATABASE_OWNER, memory_mb=512),
-    _ops("sweep", Access.SEND_JOBS, Access.SEND_DEAD),
-    _ops("partitions"),
+    _ops("sweep", Access.SEND_JOBS, Access.SEND_DEAD, traced=False),
+    _ops("partitions", traced=False),
 )
 
 BY_NAME: Mapping[str, FunctionSpec] = MappingProxyType({spec.name: spec for spec in FUNCTIONS})

@@ -29,9 +29,9 @@ SINGLE = 40
 PRIORITIES = ("medium", "low")
 # Every result is read over HTTP and checked, in each of them.
 LOADS = {
-    "bulk lane, pages of results": ("low", Read.PAGES),
-    "standard lane, pages of results": ("medium", Read.PAGES),
-    "bulk lane, one by one": ("low", Read.EACH),
+    "bulk, by pages": ("low", Read.PAGES),
+    "standard, by pages": ("medium", Read.PAGES),
+    "bulk, one by one": ("low", Read.EACH),
 }
 
 AGAIN = (

@@ -12,7 +12,10 @@ READER_PORT = 6380
 
 
 class Cache(Construct):
-    """A serverless cache, bounded in memory and in requests so that a runaway caller has a price limit."""
+    """A serverless cache, bounded in memory and in requests so that a runaway caller has a price limit.
+
+    Encrypted with `key`, or with one that AWS owns.
+    """
 
     def __init__(
         self,
@@ -20,7 +23,7 @@ class Cache(Construct):
         construct_id: str,
         *,
         network: Network,
-        key: kms.IKey,
+        key: kms.IKey | None,
         stores: Stores,
         name: str,
     ) -> None:
@@ -32,7 +35,7 @@ class Cache(Construct):
             serverless_cache_name=name,
             engine="valkey",
             major_engine_version="8",
-            kms_key_id=key.key_arn,
+            kms_key_id=key.key_arn if key else None,
             subnet_ids=network.vpc.select_subnets(subnet_group_name="Stores").subnet_ids,
             security_group_ids=[group.security_group_id],
             cache_usage_limits=elasticache.CfnServerlessCache.CacheUsageLimitsProperty(

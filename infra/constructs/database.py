@@ -25,7 +25,7 @@ class Database(Construct):
     """A cluster with a writer, and readers where the environment asks for them.
 
     The owner's password is made, kept and rotated by RDS in Secrets Manager; functions connect as
-    `steersman_app` with a token of their own role.
+    `steersman_app` with a token of their own role. Encrypted with `key`, or with AWS's key for RDS.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Database(Construct):
         construct_id: str,
         *,
         network: Network,
-        key: kms.IKey,
+        key: kms.IKey | None,
         stores: Stores,
         identifier: str,
         log_retention: logs.RetentionDays,

@@ -9,10 +9,10 @@ from infra.constructs.exceptions import accept
 
 
 class Documents(Construct):
-    """A private, versioned bucket, encrypted with the project's key; `bucket` is what functions use."""
+    """A private, versioned bucket, encrypted with `key` or with S3's own; `bucket` is what functions use."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, key: kms.IKey, log_days: int, retain: bool
+        self, scope: Construct, construct_id: str, *, key: kms.IKey | None, log_days: int, retain: bool
     ) -> None:
         super().__init__(scope, construct_id)
         removal = RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY
@@ -31,9 +31,9 @@ class Documents(Construct):
         self.bucket = s3.Bucket(
             self,
             "Bucket",
-            encryption=s3.BucketEncryption.KMS,
+            encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
             encryption_key=key,
-            bucket_key_enabled=True,
+            bucket_key_enabled=True if key else None,
             enforce_ssl=True,
             versioned=True,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,

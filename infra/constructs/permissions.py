@@ -25,13 +25,16 @@ VPC_ACTIONS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What functions may be allowed to touch. `database` is None where its URL carries a password."""
+    """What functions may be allowed to touch.
+
+    `key` is None where AWS's keys encrypt, which takes no right; `database` where its URL carries a password.
+    """
 
     stack: Stack
     lanes: Sequence[sqs.IQueue]
     dead: Sequence[sqs.IQueue]
     documents_arn: str
-    key: kms.IKey
+    key: kms.IKey | None
     database: Database | None
     models: Models
 
@@ -51,13 +54,7 @@ def statements(access: Access, resources: Resources) -> list[iam.PolicyStatement
             queues = [*resources.lanes, *resources.dead]
             return [_allow(["sqs:GetQueueAttributes"], [queue.queue_arn for queue in queues])]
         case Access.DOCUMENTS:
-            return [
-                _allow(
-                    ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-                    [f"{resources.documents_arn}/*"],
-                ),
-                _allow(["kms:Decrypt", "kms:GenerateDataKey"], [resources.key.key_arn]),
-            ]
+            return _documents(resources)
         case Access.MODELS:
             return _models(resources)
 
@@ -78,6 +75,13 @@ def _database_owner(resources: Resources) -> list[iam.PolicyStatement]:
     if resources.database is None:
         return []
     return [_allow(["secretsmanager:GetSecretValue"], [resources.database.owner_secret_arn])]
+
+
+def _documents(resources: Resources) -> list[iam.PolicyStatement]:
+    objects = _allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [f"{resources.documents_arn}/*"])
+    if resources.key is None:
+        return [objects]
+    return [objects, _allow(["kms:Decrypt", "kms:GenerateDataKey"], [resources.key.key_arn])]
 
 
 def _models(resources: Resources) -> list[iam.PolicyStatement]:

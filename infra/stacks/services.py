@@ -14,7 +14,7 @@ from infra.constructs.permissions import Resources, statements
 from infra.constructs.python_function import PythonFunction, Surroundings
 from infra.constructs.schedule import Schedule
 from infra.constructs.stage_queue import StageQueue
-from infra.environments import Environment
+from infra.environments import Environment, Rhythm
 from infra.function_table import BY_NAME, FUNCTIONS, STAGE_TIMEOUT_S, Access
 from infra.models import Models
 from infra.routes import read_routes
@@ -26,6 +26,10 @@ OPENAPI = ROOT / "shared/steersman/http/openapi.json"
 FALLBACK = "api-health"
 OWNER_SECRET = "STEERSMAN_DATABASE_ADMIN_SECRET"  # noqa: S105  the name of a variable
 MIGRATE, SWEEP, PARTITIONS = "ops-migrate", "ops-sweep", "ops-partitions"
+HOUSEKEEPING = {
+    Rhythm.DAILY: {"hour": "3", "minute": "17"},
+    Rhythm.WEEKLY: {"week_day": "SUN", "hour": "3", "minute": "17"},
+}
 
 
 class ServicesStack(Stack):
@@ -158,9 +162,9 @@ class ServicesStack(Stack):
             self,
             "PartitionsSchedule",
             function=self.functions[PARTITIONS].target,
-            schedule=events.Schedule.cron(hour="3", minute="17"),
+            schedule=events.Schedule.cron(**HOUSEKEEPING[self._values.housekeeping]),
             description="Creates the next partitions of the history, drops those past retention",
-            patience=Duration.hours(6),
+            patience=Duration.hours(24),  # the most that EventBridge has: the next call may be a week away
         )
 
     def _api(self) -> HttpApi:

@@ -1,4 +1,4 @@
-"""The stateful stack: what must survive a deploy. Without stores of its own, the bucket and its key."""
+"""The stateful stack: what must survive a deploy. Without stores of its own, the bucket and perhaps its key."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class BuiltStores:
 
 
 class DataStack(Stack):
-    """Network, database, cache, bucket and key of one environment."""
+    """Network, database, cache and bucket of one environment; `key` is None where it has none of its own."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, environment: Environment, models: Models
@@ -38,13 +38,7 @@ class DataStack(Stack):
             termination_protection=environment.retain_data,
         )
         self._environment = environment
-        self.key = kms.Key(
-            self,
-            "Key",
-            description=f"Steersman {environment.name}: documents, database, cache",
-            enable_key_rotation=True,
-            removal_policy=RemovalPolicy.RETAIN if environment.retain_data else RemovalPolicy.DESTROY,
-        )
+        self.key = self._own_key() if environment.own_key else None
         self.documents = Documents(
             self,
             "Documents",
@@ -58,6 +52,15 @@ class DataStack(Stack):
             self.documents.bucket.bucket_arn, name=self.documents_arn_export
         )
         self.stores = self._build(environment.stores, models) if environment.stores else None
+
+    def _own_key(self) -> kms.Key:
+        return kms.Key(
+            self,
+            "Key",
+            description=f"Steersman {self._environment.name}: documents, database, cache",
+            enable_key_rotation=True,
+            removal_policy=RemovalPolicy.RETAIN if self._environment.retain_data else RemovalPolicy.DESTROY,
+        )
 
     def _build(self, stores: Stores, models: Models) -> BuiltStores:
         environment = self._environment

@@ -19,6 +19,7 @@ def variables(
         "STEERSMAN_LANES": ",".join(environment.lanes),
         "STEERSMAN_DOCUMENTS_BUCKET": data.documents.bucket.bucket_name,
         "STEERSMAN_LOG_LEVEL": environment.log_level,
+        "STEERSMAN_RATE_LIMIT_PER_MINUTE": str(environment.rate_limit_per_minute),
         "POWERTOOLS_METRICS_NAMESPACE": "Steersman",
     }
     if data.stores:

@@ -1,9 +1,12 @@
 """Functions: the table becomes functions that are alike in all that is policy."""
 
-from infra.environments import ENVIRONMENTS
+from infra.environments import ENVIRONMENTS, Rhythm
 from infra.function_table import FUNCTIONS
+from steersman.db.partitions import MONTHS_AHEAD
 from steersman.settings import Settings
 from tests.infra.assembly import Assembly, functions, references
+
+CRON = {Rhythm.DAILY: "cron(17 3 * * ? *)", Rhythm.WEEKLY: "cron(17 3 ? * SUN *)"}
 
 
 def test_every_function_of_the_table_is_deployed_and_no_other(assembly: Assembly) -> None:
@@ -19,13 +22,25 @@ def test_every_function_of_the_table_is_deployed_and_no_other(assembly: Assembly
     assert deployed == expected
 
 
-def test_functions_run_python_3_13_on_arm64_with_tracing_and_json_logs(assembly: Assembly) -> None:
+def test_functions_run_python_3_13_on_arm64_with_json_logs(assembly: Assembly) -> None:
     """Every function runs on the platform that its layers are built for, and can be observed."""
     for function in functions(assembly):
         assert function.properties["Runtime"] == "python3.13"
         assert function.properties["Architectures"] == ["arm64"]
-        assert function.properties["TracingConfig"] == {"Mode": "Active"}
         assert function.properties["LoggingConfig"]["LogFormat"] == "JSON"
+
+
+def test_every_function_is_traced_but_those_that_schedules_call(assembly: Assembly) -> None:
+    """What somebody asked for has a trace of its own; a call of the clock is billed for none."""
+    scheduled = {
+        target
+        for rule in assembly.of("AWS::Events::Rule")
+        for target in references(rule.properties["Targets"])
+    }
+    assert scheduled
+    for function in functions(assembly):
+        mode = "PassThrough" if function.logical_id in scheduled else "Active"
+        assert function.properties["TracingConfig"] == {"Mode": mode}
 
 
 def test_every_function_has_a_role_of_its_own(assembly: Assembly) -> None:
@@ -76,7 +91,9 @@ def test_the_schema_is_migrated_before_new_code_runs(assembly: Assembly) -> None
 
 
 def test_housekeeping_has_a_schedule_and_an_alarm(assembly: Assembly) -> None:
-    """The sweep runs every minute, partitions are made every day, and somebody hears when one fails."""
+    """The sweep runs every minute, partitions are made as often as the environment says, and somebody hears of
+    a failure.
+    """
     called = {
         target: rule.properties["ScheduleExpression"]
         for rule in assembly.of("AWS::Events::Rule")
@@ -92,8 +109,17 @@ def test_housekeeping_has_a_schedule_and_an_alarm(assembly: Assembly) -> None:
     partitions = assembly.named(
         "AWS::Lambda::Function", f"steersman-{assembly.name}-ops-partitions"
     ).logical_id
-    assert called == {sweep: "rate(1 minute)", partitions: "cron(17 3 * * ? *)"}
+    expected = CRON[ENVIRONMENTS[assembly.name].housekeeping]
+    assert called == {sweep: "rate(1 minute)", partitions: expected}
     assert watched == {sweep, partitions}
+
+
+def test_partitions_are_made_long_before_a_missed_housekeeping_is_missed() -> None:
+    """A database that sleeps is woken once a week at most, and months lie between a failure and its harm."""
+    assert MONTHS_AHEAD >= 3
+    for environment in ENVIRONMENTS.values():
+        asleep = environment.stores is not None and environment.stores.pauses
+        assert environment.housekeeping is (Rhythm.WEEKLY if asleep else Rhythm.DAILY)
 
 
 def test_snapstart_is_on_where_requests_wait_in_prod(assembly: Assembly) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from infra.constructs.permissions import VPC_ACTIONS
+from infra.environments import ENVIRONMENTS
 from infra.function_table import FUNCTIONS, Access
 from tests.infra.assembly import Assembly, as_list, references
 
@@ -89,6 +90,18 @@ def test_only_the_document_function_touches_the_bucket(assembly: Assembly) -> No
     """Documents are read, written and deleted by one function."""
     touching = {s.name for s in FUNCTIONS if any(a.startswith("s3:") for a in _rights(assembly, s.name))}
     assert touching == {"api-documents"}
+
+
+def test_only_the_document_function_uses_the_key_where_there_is_one(assembly: Assembly) -> None:
+    """A key of the project's own takes a right to that key; AWS's keys take none."""
+    used = {
+        function.name: resources
+        for function in FUNCTIONS
+        for action, resources in _rights(assembly, function.name).items()
+        if action.startswith("kms:")
+    }
+    assert set(used) == ({"api-documents"} if ENVIRONMENTS[assembly.name].own_key else set())
+    assert "*" not in used.values()
 
 
 def test_functions_enter_the_database_as_the_application(cloud_assembly: Assembly) -> None:

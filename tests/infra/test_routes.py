@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from infra.environments import ENVIRONMENTS
 from infra.routes import Route, read_routes
 from infra.stacks.services import OPENAPI
-from tests.infra.assembly import Assembly, references
+from tests.infra.assembly import Assembly, functions, references
 
 DEFAULT = "$default"
 
@@ -51,6 +52,16 @@ def test_the_stage_deploys_itself_is_limited_and_logged(assembly: Assembly) -> N
     assert stage.properties["AutoDeploy"] is True
     assert stage.properties["DefaultRouteSettings"]["ThrottlingRateLimit"] > 0
     assert "route" in json.loads(stage.properties["AccessLogSettings"]["Format"])
+
+
+def test_functions_hold_each_caller_to_the_environment_s_rate(assembly: Assembly) -> None:
+    """Every function is told the rate that one caller may ask at; only on one's own machine it is no bound."""
+    told = {
+        function.properties["Environment"]["Variables"]["STEERSMAN_RATE_LIMIT_PER_MINUTE"]
+        for function in functions(assembly)
+    }
+    assert told == {str(ENVIRONMENTS[assembly.name].rate_limit_per_minute)}
+    assert told == {"600000" if assembly.name == "local" else "6000"}
 
 
 def test_handlers_get_payloads_of_version_2(assembly: Assembly) -> None:

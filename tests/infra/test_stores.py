@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from tests.infra.assembly import Assembly, references
+from infra.environments import ENVIRONMENTS
+from tests.infra.assembly import Assembly, Resource, references
 
 AssemblyOf = Callable[[str], Assembly]
 NOT_LOCAL = ("AWS::EC2::", "AWS::RDS::", "AWS::ElastiCache::")
@@ -80,11 +81,10 @@ def test_no_nat_gateway_runs_unasked(cloud_assembly: Assembly) -> None:
     assert not cloud_assembly.of("AWS::EC2::NatGateway")
 
 
-def test_the_cache_is_bounded_and_encrypted_with_our_key(cloud_assembly: Assembly) -> None:
+def test_the_cache_is_bounded_and_entered_by_tls(cloud_assembly: Assembly) -> None:
     """A runaway caller meets a limit, not a bill; the address that functions get is TLS."""
     (cache,) = cloud_assembly.of("AWS::ElastiCache::ServerlessCache")
     assert cache.properties["CacheUsageLimits"]["DataStorage"]["Maximum"] > 0
-    assert cache.properties["KmsKeyId"]
     for function in cloud_assembly.of("AWS::Lambda::Function"):
         variables = function.properties["Environment"]["Variables"]
         assert variables["STEERSMAN_REDIS_URL"]["Fn::Join"][1][0] == "rediss://"
@@ -92,17 +92,32 @@ def test_the_cache_is_bounded_and_encrypted_with_our_key(cloud_assembly: Assembl
 
 
 def test_buckets_are_private_and_encrypted(assembly: Assembly) -> None:
-    """No bucket can be made public, and the documents are under the project's key, versioned and logged."""
+    """No bucket can be made public, and the documents are versioned and logged."""
     buckets = assembly.of("AWS::S3::Bucket")
     for bucket in buckets:
         assert set(bucket.properties["PublicAccessBlockConfiguration"].values()) == {True}
         assert bucket.properties["BucketEncryption"]
-    (documents,) = [bucket for bucket in buckets if "VersioningConfiguration" in bucket.properties]
-    (rule,) = documents.properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert references(rule) == {assembly.of("AWS::KMS::Key")[0].logical_id}
-    assert documents.properties["LoggingConfiguration"]
+    assert _documents(assembly).properties["LoggingConfiguration"]
 
 
-def test_keys_rotate(assembly: Assembly) -> None:
-    """Every key is replaced by AWS once a year."""
-    assert all(key.properties["EnableKeyRotation"] is True for key in assembly.of("AWS::KMS::Key"))
+def test_stores_are_under_the_own_key_or_all_under_aws_s(assembly: Assembly) -> None:
+    """One key, which rotates, encrypts documents, database and cache; where it is not wanted nothing pays for one."""
+    stores = [*assembly.of("AWS::RDS::DBCluster"), *assembly.of("AWS::ElastiCache::ServerlessCache")]
+    named = [store.properties.get("KmsKeyId") for store in stores]
+    (rule,) = _documents(assembly).properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    if not ENVIRONMENTS[assembly.name].own_key:
+        assert not assembly.of("AWS::KMS::Key")
+        assert not any(named)
+        assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+        return
+    (key,) = assembly.of("AWS::KMS::Key")
+    assert key.properties["EnableKeyRotation"] is True
+    for place in (*named, rule):
+        assert references(place) == {key.logical_id}
+
+
+def _documents(assembly: Assembly) -> Resource:
+    (found,) = [
+        bucket for bucket in assembly.of("AWS::S3::Bucket") if "VersioningConfiguration" in bucket.properties
+    ]
+    return found

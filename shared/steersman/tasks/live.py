@@ -182,7 +182,8 @@ class LiveTasks:
                 # Rounded up: to block for 0 ms is to block for ever.
                 reply: Any = self._patient.xread({stream: start}, block=ceil(wait_s * 1000)) or []
                 entries = reply[0][1] if reply else []
-        events = [cloudevent.of_fact(_fact(task_id, entry[1][b"event"])) for entry in entries]
+        facts = sorted((_fact(task_id, entry[1][b"event"]) for entry in entries), key=lambda fact: fact.id)
+        events = [cloudevent.of_fact(fact) for fact in facts]
         end = entries[-1][0].decode() if entries else start
         ended = ended or any(cloudevent.ends_task(event["type"]) for event in events)
         return EventPage(events, _cursor(epoch, end), ended)

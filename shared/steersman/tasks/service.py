@@ -87,7 +87,8 @@ class Tasks:
                 page = self._live.read(task_id, after, wait_s=wait_s)
             elif wait_s > 0 and not page.events and not page.ended:
                 page = self._live.read(task_id, after, wait_s=wait_s)
-            if page is not None and (page.ended or not page.events) and self._completed(task_id):
+            doubtful = page is not None and (after is None or page.ended or not page.events)
+            if doubtful and self._completed(task_id):
                 page = self._live.read(task_id, after, wait_s=0)
             return page or EventPage([], after or "", ended=False)
         except Unavailable:
@@ -96,7 +97,8 @@ class Tasks:
     def _completed(self, task_id: UUID) -> bool:
         """Give a stream the events that it lacks, and say whether it lacked any.
 
-        One may have been lost on its way to Redis. Asked at silences and at the end, so that a follower misses none.
+        One may have been lost on its way to Redis. Asked when somebody begins to follow, at silences and at the end, so
+        that no follower misses any.
         """
         if self._live.length(task_id) >= store.fact_count(self._database, task_id):
             return False

@@ -388,20 +388,24 @@ def page(
     conditions = {
         "status": "t.status = %(status)s",
         "template": "t.template_name = %(template)s",
-        "priority": "t.priority = %(priority)s",
-        "labels": "t.labels @> %(labels)s",
+        # Literally, and with what the indexes leave out: else a plan for any value could not use those.
+        "priority": f"t.priority = '{Priority(filters.get('priority') or Priority.MEDIUM)}'",
+        "labels": "t.labels <> '{}' AND t.labels @> %(labels)s",
         "created_after": "t.id >= first_id_at(greatest(%(created_after)s, timestamptz 'epoch'))",
         "created_before": "t.id < first_id_at(greatest(%(created_before)s, timestamptz 'epoch'))",
     }
     used = {name: value for name, value in filters.items() if value is not None}
-    where = " AND ".join(["t.project_id = %(project_id)s", *(conditions[name] for name in used)])
+    # An array of one, and the project in the order: else the planner may walk the tasks of all projects by id.
+    where = " AND ".join(
+        ["t.project_id = ANY(ARRAY[%(project_id)s]::uuid[])", *(conditions[name] for name in used)]
+    )
     if before is not None:
         where += " AND t.id < %(before)s"
     statement = f"""
         SELECT t.id, t.template_name AS template, t.template_version, t.status, t.priority, t.labels, t.quality_score,
                t.cost_usd, t.tokens, t.deadline_at, t.created_at, t.started_at, t.finished_at, t.updated_at
                {", t.output, t.error" if outputs else ""}
-        FROM task_histories t WHERE {where} ORDER BY t.id DESC LIMIT %(limit)s"""  # noqa: S608 - fixed words only
+        FROM task_histories t WHERE {where} ORDER BY t.project_id, t.id DESC LIMIT %(limit)s"""  # noqa: S608 - fixed words only
     values = {name: Jsonb(value) if name == "labels" else value for name, value in used.items()}
     rows = database.run(
         _FITTING.format(rows=statement) if outputs else statement,

@@ -112,6 +112,8 @@ class TaskMachine(RuleBasedStateMachine):
         for task, stage in self.world.running():
             self.world.expire(task, stage)
         self.world.do(self.world.claiming(self.world.sent))
+        # Who has reported asks for no lease again: it had its answer.
+        self.world.held = [item for item in self.world.held if item not in slow]
         self.world.do(self.world.finishing(slow, seed, mood))
 
     @precondition(lambda self: self.world.waiting)
