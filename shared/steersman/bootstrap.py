@@ -120,7 +120,6 @@ class Parts:
         return Submissions(
             database=self.database,
             queues=self.queues,
-            live=self.live,
             plans=self.plans,
             projects=self.projects,
             open_work=self.open_work,

@@ -11,7 +11,6 @@ from collections.abc import Callable
 NAMES = (
     "submit.begun",  # checked, before the commit
     "submit.committed",
-    "submit.published",
     "submit.sent",  # before the answer
     "engine.received",  # before the claim
     "engine.claimed",

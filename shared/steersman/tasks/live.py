@@ -1,10 +1,14 @@
-"""What Redis holds of a task: its event stream and a cached view. Both may vanish at any moment.
+"""What Redis holds of the tasks that somebody watches: an event stream and a cached view of each, and who is watched.
 
-Keys carry the hash tag {task id}, so that each task's keys share a shard:
+  steersman:watched  sorted set of task ids by the time until which they are watched. Workers tell of these tasks only:
+                     most are looked at when they have ended, or never
   task:{id}:events   stream, one event an entry (`_entry`); either whole from the task's first event on, or absent
   task:{id}:view     hash: epoch and ended (of the stream), has:{event} for each of its events, version (grows with
                      every event), body (the cached view) with body_version and body_until
-Both live for 10 minutes after the task's end, and for half a day to a day without an event.
+
+A task's keys carry the hash tag {task id}, so that they share a shard. They live for 10 minutes after its end, and for
+half a day to a day without an event. Everything may vanish at any moment. Who watches says so before reading the
+log, and a worker asks who is watched after writing it: so no event falls between the two.
 """
 
 import base64
@@ -26,6 +30,8 @@ from steersman.events import cloudevent
 from steersman.json import dumps, loads
 from steersman.tasks.store import Fact
 
+WATCHED = "steersman:watched"
+WATCHED_S = 120  # a follower asks again every 25 s
 AFTER_END_S = 600
 SILENT_S = 86_400
 MAX_POSITION = 2**64
@@ -50,26 +56,31 @@ local function live(seconds)
 end
 """
 
-# ARGV: epoch when these are the task's first events, else '', '1' when its end is among them, then each event
+# ARGV: '1' when the task's end is among the events, then each event
 _PUBLISH = (
     _SCRIPT
     + """
 local known = redis.call('HMGET', view, 'epoch', 'rebuilding', 'ended')
 local kept = known[2] or known[1] and redis.call('EXISTS', stream) == 1
-if ARGV[1] ~= '' and not kept then
-  redis.call('HSET', view, 'epoch', ARGV[1])
-  kept = true
-end
 redis.call('HINCRBY', view, 'version', 1)
-if ARGV[2] == '1' then redis.call('HSET', view, 'ended', '1') end
-if kept then for i = 3, #ARGV do append(ARGV[i]) end end
-if known[3] or ARGV[2] == '1' then
+if ARGV[1] == '1' then redis.call('HSET', view, 'ended', '1') end
+if kept then for i = 2, #ARGV do append(ARGV[i]) end end
+if known[3] or ARGV[1] == '1' then
   live(AFTER_END_S)
 elseif redis.call('TTL', view) < SILENT_S / 2 then
   live(SILENT_S)
 end
 """
 )
+
+# KEYS: watched. ARGV: task id, seconds. Returns 1 when the task was watched already.
+_WATCH = """
+local now = tonumber(redis.call('TIME')[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+local known = redis.call('ZSCORE', KEYS[1], ARGV[1])
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+return known and 1 or 0
+"""
 
 _BEGIN_REBUILD = (
     _SCRIPT
@@ -129,24 +140,39 @@ class LiveTasks:
         self._redis = client
         self._patient = patient or client
         self._publish_sha = sha1(_PUBLISH.encode()).hexdigest()  # noqa: S324 - the name that Redis gives to a script
+        self._watch = client.register_script(_WATCH)
         self._begin_rebuild = client.register_script(_BEGIN_REBUILD)
         self._rebuild = client.register_script(_REBUILD)
         self._keep_view = client.register_script(_KEEP_VIEW)
 
     def publish(self, facts: Sequence[Fact]) -> None:
-        """Append facts (of any tasks, in order) to their streams and outdate the views: one round trip."""
+        """Tell of facts (of any tasks): append them to the streams of watched tasks and outdate their views.
+
+        One round trip when none of the tasks is watched, else two.
+        """
+        if not facts:
+            return
         by_task: dict[UUID, list[Fact]] = defaultdict(list)
-        for fact in sorted(facts, key=lambda fact: fact.id):
+        for fact in facts:
             by_task[fact.task_id].append(fact)
-        calls = [
-            (*_keys(task_id), _epoch(of_task), *_arguments(of_task)) for task_id, of_task in by_task.items()
-        ]
         with translated_errors():
+            members: Any = [task_id.bytes for task_id in by_task]
+            until = self._redis.zmscore(WATCHED, members)
+            calls = [
+                (*_keys(task_id), *_arguments(of_task))
+                for (task_id, of_task), watched in zip(by_task.items(), until, strict=True)
+                if watched is not None
+            ]
             if calls and (unknown := self._call_publish(calls)):
                 # Redis forgets scripts when it restarts; asking for them each time would cost a round trip.
                 self._redis.script_load(_PUBLISH)
                 if self._call_publish(unknown):
                     raise redis.RedisError("the script is not known although it was loaded")
+
+    def watch(self, task_id: UUID) -> bool:
+        """Have events of a task told here for two minutes from now on; say whether they were already."""
+        with translated_errors():
+            return bool(self._watch(keys=[WATCHED], args=[task_id.bytes, WATCHED_S]))
 
     def _call_publish(self, calls: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Run the script once for each call, in one round trip, and return the calls for which it is not known."""
@@ -206,7 +232,11 @@ class LiveTasks:
             self._rebuild(keys=_keys(task_id), args=[uuid4().hex, *_arguments(facts)])
 
     def view(self, task_id: UUID) -> tuple[dict[str, Any] | None, int]:
-        """Return the cached view, or None, and the version that a new one must be kept under."""
+        """Return the cached view, or None, and the version that a new one must be kept under.
+
+        The task is watched from then on, so that an event outdates what is kept.
+        """
+        self.watch(task_id)
         with translated_errors(), self._redis.pipeline(transaction=False) as pipeline:
             pipeline.hmget(_keys(task_id)[1], ["body", "body_until", "body_version", "version"])
             pipeline.time()
@@ -239,15 +269,10 @@ def _keys(task_id: UUID) -> list[str]:
     return [begin + "events", begin + "view"]
 
 
-def _epoch(of_task: Sequence[Fact]) -> str:
-    """Return the name of a new stream when a task's events begin with its first, else nothing."""
-    return uuid4().hex if of_task[0].event == "task.submitted" else ""
-
-
 def _arguments(facts: Sequence[Fact]) -> list[Any]:
     """Return what scripts take of events: whether the task's end is among them, then each event."""
     ends = any(fact.event in ENDS for fact in facts)
-    return ["1" if ends else "0", *map(_entry, facts)]
+    return ["1" if ends else "0", *map(_entry, sorted(facts, key=lambda fact: fact.id))]
 
 
 def _entry(fact: Fact) -> bytes:

@@ -79,16 +79,18 @@ class Tasks:
     def events(self, task_id: UUID, *, after: str | None, wait_s: float) -> EventPage:
         """Return the events after a cursor, waiting up to `wait_s` for one; raise NotFound or InvalidInput."""
         try:
+            doubtful = not self._live.watch(task_id) or after is None
             page = self._live.read(task_id, after, wait_s=0)
             if page is None:
                 self._found(task_id)
                 self._live.begin_rebuild(task_id)
                 self._live.rebuild(task_id, store.facts(self._database, task_id))
+                page, doubtful = self._live.read(task_id, after, wait_s=wait_s), False
+            elif doubtful and self._completed(task_id):
+                page = self._live.read(task_id, after, wait_s=0)
+            if page is not None and not page.events and not page.ended and wait_s > 0:
                 page = self._live.read(task_id, after, wait_s=wait_s)
-            elif wait_s > 0 and not page.events and not page.ended:
-                page = self._live.read(task_id, after, wait_s=wait_s)
-            doubtful = page is not None and (after is None or page.ended or not page.events)
-            if doubtful and self._completed(task_id):
+            if page is not None and (page.ended or not page.events) and self._completed(task_id):
                 page = self._live.read(task_id, after, wait_s=0)
             return page or EventPage([], after or "", ended=False)
         except Unavailable:

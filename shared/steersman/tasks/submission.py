@@ -17,11 +17,10 @@ from steersman.json import dumps, loads
 from steersman.projects.service import Projects
 from steersman.tasks import store, template_store
 from steersman.tasks.engine import Warn
-from steersman.tasks.live import LiveTasks
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
-from steersman.tasks.store import Fact, NewTask
+from steersman.tasks.store import NewTask
 from steersman.tasks.template import parse_template
 from steersman.tasks.views import TaskSubmission
 from steersman.tasks.words import Lane, StageStatus, TaskStatus, lane_for
@@ -38,7 +37,6 @@ class Submissions:
         *,
         database: Database,
         queues: StageQueues,
-        live: LiveTasks,
         plans: Plans,
         projects: Projects,
         open_work: OpenWork,
@@ -49,7 +47,6 @@ class Submissions:
         self._reach = reach
         self._database = database
         self._queues = queues
-        self._live = live
         self._plans = plans
         self._projects = projects
         self._open_work = open_work
@@ -76,13 +73,13 @@ class Submissions:
         self._count()
         self._reach("submit.begun")
         try:
-            facts = store.submit(self._database, tasks, at=now, keep=keep)
+            store.submit(self._database, tasks, at=now, keep=keep)
         except Conflict as exc:
             if keep is None:
                 raise
             return idempotency.replay_after(exc, self._database, keep)
         self._reach("submit.committed")
-        self._begin(tasks, facts)
+        self._begin(tasks)
         self._reach("submit.sent")
         return response
 
@@ -167,14 +164,8 @@ class Submissions:
         projects = {sub.project for sub in submissions if sub.requirements}
         return {p: agent_store.known_capabilities(self._database, self._projects.id(p)) for p in projects}
 
-    def _begin(self, tasks: Sequence[NewTask], facts: Sequence[Fact]) -> None:
-        """The tasks are accepted: what fails from here on is made up for by the sweep."""
-        try:
-            # Before the jobs are sent: else a stage could be told to have started before its task was submitted.
-            self._live.publish(facts)
-        except Unavailable as exc:
-            self._warn("events were not published", {"reason": exc.message})
-        self._reach("submit.published")
+    def _begin(self, tasks: Sequence[NewTask]) -> None:
+        """The tasks are accepted: what fails from here on is made up for by the sweep. Nobody watches them yet."""
         try:
             self._queues.send(
                 [

@@ -10,7 +10,7 @@ from tests.fixtures.engine import Rig, stage
 def test_a_late_result_is_logged_though_its_batch_fails_the_task(rig: Rig) -> None:
     """A result whose lease went to another is recorded as late, even where the same batch cancels the stage."""
     plan = rig.publish([stage("a"), stage("b")], output="a")
-    (task_id,) = rig.submit(plan, tell=False)
+    (task_id,) = rig.submit(plan)
 
     def claim(name: str, lease: int) -> None:
         wanted = Lease(task_id=task_id, stage=name, attempt=1, lease_id=UUID(int=lease))

@@ -69,6 +69,41 @@ def test_a_follower_sees_every_event_once_and_in_order(rig: Rig, tasks: Tasks, t
     assert follower.poll() == []
 
 
+def test_who_is_not_watched_costs_one_question_and_leaves_nothing(
+    rig: Rig, two_stages: UUID, redis_client: redis.Redis
+) -> None:
+    """Work on a task that nobody looks at keeps nothing in Redis: its events are in the log."""
+    rig.drain()
+    assert redis_client.dbsize() == 0
+
+
+def test_who_stops_watching_and_comes_again_misses_nothing(
+    rig: Rig, tasks: Tasks, two_stages: UUID, redis_client: redis.Redis
+) -> None:
+    """What happened while nobody watched is told to the follower that comes back with its cursor."""
+    follower = Follower(tasks, two_stages)
+    follower.poll()
+    redis_client.zadd(live.WATCHED, {two_stages.bytes: 1})  # the two minutes are long over
+    redis_client.zremrangebyscore(live.WATCHED, "-inf", 1)
+    rig.step()
+    follower.poll()
+    rig.drain()
+    follower.poll()
+    assert follower.seen == logged(rig, two_stages)
+    assert follower.ended
+
+
+def test_watching_ends_by_itself(rig: Rig, two_stages: UUID, redis_client: redis.Redis) -> None:
+    """A task is watched for two minutes from the last look, and the next watcher of any task clears away the old."""
+    assert not rig.live.watch(two_stages)
+    assert rig.live.watch(two_stages)
+    (until,) = redis_client.zmscore(live.WATCHED, [two_stages.bytes])  # type: ignore[list-item]
+    assert until == pytest.approx(redis_client.time()[0] + live.WATCHED_S, abs=2)
+    redis_client.zadd(live.WATCHED, {two_stages.bytes: 1})
+    assert not rig.live.watch(uuid4())
+    assert not rig.live.watch(two_stages)
+
+
 def test_a_lost_stream_is_rebuilt_with_every_event_once(
     rig: Rig, tasks: Tasks, two_stages: UUID, redis_client: redis.Redis
 ) -> None:
@@ -206,7 +241,9 @@ def test_streams_and_views_live_ten_minutes_after_the_end(
 ) -> None:
     """While a task runs its keys live for a day, from its end on for 600 seconds."""
     tasks.get(two_stages)
+    Follower(tasks, two_stages).poll()
     keys = live._keys(two_stages)
+    rig.step()
     assert all(AFTER_END_S < redis_client.ttl(key) <= SILENT_S for key in keys)
     rig.drain()
     tasks.get(two_stages)

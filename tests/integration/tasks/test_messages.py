@@ -65,7 +65,7 @@ def test_without_redis_work_goes_on(rig: Rig) -> None:
     """When Redis is away, tasks are done all the same, with a warning."""
     rig.live = LiveTasks(connect(absent.redis_url()))
     engine = rig.new_engine()
-    (task_id,) = rig.submit(rig.publish([stage("a"), stage("b", "a")]), tell=False)
+    (task_id,) = rig.submit(rig.publish([stage("a"), stage("b", "a")]))
     while rig.step(engine=engine):
         pass
     assert rig.task(task_id)["status"] == "completed"

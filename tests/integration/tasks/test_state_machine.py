@@ -51,7 +51,7 @@ class SqlCarrier:
     def submit(self, dag: Dag) -> list[Event]:
         document = dag.document()
         plan = self.rig.publish(document["stages"], output=dag.output, name=f"drawn_{next(NAMES)}")
-        (task_id,) = self.rig.submit(plan, tell=False, input=dag.input)
+        (task_id,) = self.rig.submit(plan, input=dag.input)
         self.ids.append(task_id)
         self.plans.append(plan)
         self.inputs.append(dag.input)

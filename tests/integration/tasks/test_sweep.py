@@ -12,6 +12,7 @@ from steersman.errors import Unavailable
 from steersman.tasks import store
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.open_work import OpenWork
+from steersman.tasks.service import Tasks
 from steersman.tasks.sweep import Swept, sweep
 from tests.fixtures import absent
 from tests.fixtures.engine import LANES, Rig, stage
@@ -74,6 +75,8 @@ def test_a_task_past_its_deadline_ends(rig: Rig, sweeper: Sweeper) -> None:
     (late,) = rig.submit(rig.publish([stage("a"), stage("b", "a")]))
     (early,) = rig.submit(rig.publish([stage("a")], name="other"))
     rig.sqs.take_all()
+    tasks = Tasks(database=rig.database, live=rig.live, plans=rig.engine._plans)
+    cursor = tasks.events(late, after=None, wait_s=0).cursor
     rig.database.run(
         "UPDATE task_histories SET deadline_at = now() - interval '1 s' WHERE id = %(id)s", {"id": late}
     )
@@ -81,7 +84,7 @@ def test_a_task_past_its_deadline_ends(rig: Rig, sweeper: Sweeper) -> None:
     assert (swept.expired, swept.sent) == (1, 1)
     assert rig.task(late)["error"]["code"] == "deadline_passed"
     assert rig.statuses(late) == {"a": "cancelled", "b": "cancelled"}
-    page = rig.live.read(late, None, wait_s=0)
+    page = rig.live.read(late, cursor, wait_s=0)
     assert page is not None
     assert page.ended
     assert rig.task(early)["status"] == "pending"
@@ -129,7 +132,7 @@ def test_an_emptied_redis_may_hide_open_work(sweeper: Sweeper, redis_client: red
 
 def test_without_redis_the_sweep_does_its_work(rig: Rig, sweeper: Sweeper) -> None:
     """When Redis is away the sweep looks into Postgres and sends; it is only told that the flag is unknown."""
-    (task_id,) = rig.submit(rig.publish([stage("a")]), tell=False)
+    (task_id,) = rig.submit(rig.publish([stage("a")]))
     rig.sqs.queues.clear()
     away = connect(absent.redis_url())
     assert sweeper(open_work=OpenWork(away), live=LiveTasks(away)).sent == 1

@@ -36,5 +36,4 @@ FROM (
               %(stage_statuses)s::text[]) AS s (task_id, project_id, name, status)
   WHERE status = 'ready'
 ) AS facts
-ORDER BY rank, task_id, stage
-RETURNING id, task_id, project_id, stage, event, attempt, detail, created_at
+ORDER BY rank
