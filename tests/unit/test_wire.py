@@ -63,8 +63,8 @@ def test_ids_sort_by_time() -> None:
 
 def fact(**changes: object) -> Fact:
     values: dict = {
-        "id": 7, "task_id": UUID(int=1), "project_id": UUID(int=2), "stage": "draft", "event": "stage.completed",
-        "attempt": 1, "detail": {"agent": "writer"}, "created_at": MOMENT,
+        "id": 7, "task_id": UUID(int=1), "stage": "draft", "event": "stage.completed",
+        "attempt": 1, "text": '{"agent": "writer"}', "created_at": MOMENT,
     }  # fmt: skip
     return Fact(**{**values, **changes})
 

@@ -28,7 +28,7 @@ from steersman.tasks.planner import (
     describe,
 )
 from steersman.tasks.storable import surely_storable, unstorable
-from steersman.tasks.store import Outcome
+from steersman.tasks.store import Lease, Outcome
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 
 MAX_OUTPUT_BYTES = 256 * 1024
@@ -46,10 +46,14 @@ WhileRunning = Callable[[float], float]
 class Attempt:
     """A claimed attempt: its lease, its row as claimed, the plan of its task and the job for an agent."""
 
-    lease_id: UUID
     row: Mapping[str, Any]
     plan: Plan
     job: StageJob
+
+    @property
+    def lease(self) -> Lease:
+        found: Lease = self.row["lease"]
+        return found
 
     @property
     def lease_lost(self) -> bool:
@@ -57,14 +61,14 @@ class Attempt:
         return (self.row["last_error"] or {}).get("code") == LeaseLost.code
 
     @classmethod
-    def of(cls, row: Mapping[str, Any], lease_id: UUID, plan: Plan) -> "Attempt":
-        """Build an attempt from a claimed row (sql/claim.sql says its columns)."""
+    def of(cls, row: Mapping[str, Any], project_id: UUID, plan: Plan) -> "Attempt":
+        """Build an attempt from a row of `store.claim`."""
         earlier = row["earlier"] or {}
         stage = plan.stage(row["stage"])
         visible = plan.visible(stage.name, {name: entry[1] for name, entry in earlier.items()})
         job = StageJob(
-            task_id=row["task_id"],
-            project_id=row["project_id"],
+            task_id=row["lease"].task_id,
+            project_id=project_id,
             stage=stage.name,
             capability=stage.capability,
             attempt=row["attempt"],
@@ -74,7 +78,7 @@ class Attempt:
             results=visible,
             provenance=[_provenance(name, earlier[name]) for name in visible if name in earlier],
         )
-        return cls(lease_id, row, plan, job)
+        return cls(row, plan, job)
 
 
 class Runner:
@@ -110,7 +114,7 @@ class Runner:
         plan, job, row = attempt.plan, attempt.job, attempt.row
         if row["deadline_passed"]:
             return plan.fatal(describe(DeadlinePassed("the task's deadline has passed")))
-        budget = row["constraints"].get("budget_usd")
+        budget = row["budget_usd"]
         if budget is not None and row["cost_usd"] >= Decimal(budget) and row["cost_usd"] > 0:
             return plan.fatal(describe(BudgetSpent(f"the task's budget of {budget} USD is spent")))
         if job.attempt > plan.stage(job.stage).retry.max_attempts:
@@ -162,17 +166,18 @@ class _Choice:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._able: dict[tuple[str, UUID], list[Candidate]] = {}
+        self._able: dict[tuple[str, int], list[Candidate]] = {}
         self._load: dict[UUID, int] = defaultdict(int)
         self._groups: dict[tuple[int, float], tuple[Candidate, list[Attempt]]] = {}
 
     def add(self, attempt: Attempt) -> bool:
         """Choose an agent for an attempt; say whether there is one."""
         job = attempt.job
-        key = (job.capability, job.project_id)
+        key = (job.capability, job.project_id.int)  # an int, because a UUID's hash is made in Python
         able = self._able.get(key)
         if able is None:
-            able = self._able[key] = selection.able(self._registry.candidates(), *key)
+            able = selection.able(self._registry.candidates(), job.capability, job.project_id)
+            self._able[key] = able
         avoid = (attempt.row["last_error"] or {}).get("agent")
         candidate = selection.best(able, project_id=job.project_id, load=self._load, avoid=avoid)
         if candidate is None:
@@ -265,7 +270,7 @@ def _outcome(
     return Outcome(
         task_id=attempt.job.task_id,
         stage=attempt.job.stage,
-        lease_id=attempt.lease_id,
+        lease_id=attempt.lease.lease_id,
         decision=decision,
         agent_id=candidate.id if candidate else None,
         agent_name=candidate.name if candidate else None,

@@ -22,12 +22,14 @@ from steersman.ids import new_id
 from steersman.tasks import store
 from steersman.tasks.attempts import Attempt, Runner
 from steersman.tasks.live import LiveTasks
+from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
 from steersman.tasks.store import Completion, Fact, Lease, Outcome
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 from steersman.tasks.words import Lane, Priority, lane_for
 
 LEASE_S = 30.0  # a killed worker's stages are free again after this
+SENT = frozenset({"stage.ready", "stage.retrying", "stage.failed"})  # facts that make messages
 MAX_JOBS = 100  # claimed at a time: what one agent is given, and what one statement changes
 MAX_JOBS_S = MAX_STAGE_TIMEOUT_S + 15.0  # how long they may take: the slowest agent, and storing what it gave
 RENEW_S = 10.0  # how often a worker renews its leases while agents are at work
@@ -167,27 +169,38 @@ class Engine:
 
     def _claim(self, jobs: Sequence[Job], report: Report) -> "_Batch":
         lease_id = new_id()  # one for the whole batch: who holds it is this call
-        leases = {(job.task_id, job.stage): Lease(*job, lease_id) for job in jobs}
-        rows = store.claim(self._database, list(leases.values()), lease_s=LEASE_S)
+        leases = [Lease(*job, lease_id) for job in jobs]
+        rows = store.claim(self._database, leases, lease_s=LEASE_S)
         self._reach("engine.claimed")
-        batch = _Batch()
-        plans = self._plans.of(row["template_id"] for row in rows)
+        batch = _Batch(leases=[row["lease"] for row in rows])
+        plans = self._plans_of({row["template_id"] for row in rows})
+        projects = {text: UUID(text) for text in {row["project_id"] for row in rows}}
         for row in rows:
-            lease = leases.pop((row["task_id"], row["stage"]))
-            batch.leases.append(lease)
-            batch.attempts.append(Attempt.of(row, lease.lease_id, plans[row["template_id"]]))
+            attempt = Attempt.of(row, projects[row["project_id"]], plans[row["template_id"]])
+            batch.attempts.append(attempt)
             if row["event_id"] is not None:
-                batch.untold.append(_started(row))
-            if row["event_id"] is None or batch.attempts[-1].lease_lost:
-                batch.stale_views.append(row["task_id"])  # who held the lease before may have told nobody
+                batch.untold.append(_started(attempt))
+            if row["event_id"] is None or attempt.lease_lost:
+                batch.stale_views.append(
+                    attempt.job.task_id
+                )  # who held the lease before may have told nobody
         if rows:
             report.counts["claimed"] += len(rows)
-        # A busy job is dropped too: its lease ends in a result, or the sweep sends it again.
-        for row in store.judge(self._database, list(leases.values())) if leases else ():
+        if len(rows) < len(leases):
+            granted = {(lease.task_id, lease.stage) for lease in batch.leases}
+            self._judge([one for one in leases if (one.task_id, one.stage) not in granted], batch, report)
+        return batch
+
+    def _judge(self, refused: Sequence[Lease], batch: "_Batch", report: Report) -> None:
+        """Account for jobs that are not ours. A busy one is dropped: its lease has a holder, or the sweep."""
+        for row in store.judge(self._database, refused):
             report.counts[row["verdict"]] += 1
             if row["verdict"] == "done":
                 batch.mend.append((row["task_id"], row["stage"]))
-        return batch
+
+    def _plans_of(self, template_ids: set[str]) -> dict[str, Plan]:
+        found = self._plans.of(UUID(text) for text in template_ids)
+        return {str(template_id): plan for template_id, plan in found.items()}
 
     def _while_running(self, batch: "_Batch", waited_s: float) -> float:
         """Tell followers that agents are at work, and keep their leases; return after how long to be called again."""
@@ -214,27 +227,27 @@ class Engine:
 
     def _send(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome], facts: Sequence[Fact]) -> None:
         """Send what became ready, what is tried again, and the dead letters."""
-        by_task = {attempt.job.task_id: attempt for attempt in attempts}
-        by_stage = {(outcome.task_id, outcome.stage): outcome for outcome in outcomes}
-        failed = {fact.task_id for fact in facts if fact.event == "task.failed"}
+        to_send = [fact for fact in facts if fact.event in SENT and fact.stage is not None]
+        by_task = {attempt.job.task_id.int: attempt for attempt in attempts}
+        retried = [one for one in outcomes if one.decision.retry_delay_s]
+        delays = {(one.task_id, one.stage): one.decision.retry_delay_s for one in retried}
+        failed = {fact.task_id.int for fact in facts if fact.event == "task.failed"}
         deliveries: list[Delivery] = []
         letters: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for fact in facts:
-            attempt = by_task[fact.task_id]
-            if fact.stage is None or fact.event not in {"stage.ready", "stage.retrying", "stage.failed"}:
-                continue
-            queue = attempt.plan.stage(fact.stage).queue
-            number = fact.attempt or 1
-            if fact.event != "stage.failed" and fact.task_id in failed:
-                continue
-            if fact.event == "stage.ready":
-                deliveries.append(self._delivery(queue, attempt, Job(fact.task_id, fact.stage, number)))
-            elif fact.event == "stage.retrying":
-                delay_s = by_stage[fact.task_id, fact.stage].decision.retry_delay_s or 0.0
-                job = Job(fact.task_id, fact.stage, number + 1)
-                deliveries.append(self._delivery(queue, attempt, job, -int(-delay_s // 1)))
-            else:
+        for fact in to_send:
+            attempt = by_task[fact.task_id.int]
+            stage = str(fact.stage)
+            queue = attempt.plan.stage(stage).queue
+            if fact.event == "stage.failed":
                 letters[queue].append(_dead_letter(attempt, fact))
+            elif fact.task_id.int in failed:
+                continue
+            elif fact.event == "stage.ready":
+                deliveries.append(self._delivery(queue, attempt, Job(fact.task_id, stage, fact.attempt or 1)))
+            else:
+                delay_s = delays.get((fact.task_id, stage)) or 0.0
+                job = Job(fact.task_id, stage, (fact.attempt or 1) + 1)
+                deliveries.append(self._delivery(queue, attempt, job, -int(-delay_s // 1)))
         self._queues.send(deliveries)
         self._send_dead(letters)
 
@@ -285,17 +298,9 @@ def resend(queues: StageQueues, rows: Sequence[Mapping[str, Any]], lanes: tuple[
     )
 
 
-def _started(row: Mapping[str, Any]) -> Fact:
-    return Fact(
-        id=row["event_id"],
-        task_id=row["task_id"],
-        project_id=row["project_id"],
-        stage=row["stage"],
-        event="stage.started",
-        attempt=row["attempt"],
-        detail={},
-        created_at=row["event_at"],
-    )
+def _started(attempt: Attempt) -> Fact:
+    row, job = attempt.row, attempt.job
+    return Fact(row["event_id"], job.task_id, job.stage, "stage.started", job.attempt, "{}", row["event_at"])
 
 
 def _dead_letter(attempt: Attempt, fact: Fact) -> dict[str, Any]:

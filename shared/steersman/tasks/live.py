@@ -152,15 +152,15 @@ class LiveTasks:
         """
         if not facts:
             return
-        by_task: dict[UUID, list[Fact]] = defaultdict(list)
+        by_task: dict[int, list[Fact]] = defaultdict(list)  # by ints, because a UUID's hash is made in Python
         for fact in facts:
-            by_task[fact.task_id].append(fact)
+            by_task[fact.task_id.int].append(fact)
         with translated_errors():
-            members: Any = [task_id.bytes for task_id in by_task]
+            members: Any = [of_task[0].task_id.bytes for of_task in by_task.values()]
             until = self._redis.zmscore(WATCHED, members)
             calls = [
-                (*_keys(task_id), *_arguments(of_task))
-                for (task_id, of_task), watched in zip(by_task.items(), until, strict=True)
+                (*_keys(of_task[0].task_id), *_arguments(of_task))
+                for of_task, watched in zip(by_task.values(), until, strict=True)
                 if watched is not None
             ]
             if calls and (unknown := self._call_publish(calls)):
@@ -278,12 +278,12 @@ def _arguments(facts: Sequence[Fact]) -> list[Any]:
 def _entry(fact: Fact) -> bytes:
     """Return an event as a stream holds it: short, because it is written often and read by few; first its id."""
     micros = (fact.created_at - EPOCH) // MICROSECOND
-    return dumps([fact.id, fact.stage, fact.event, fact.attempt, fact.detail, micros])
+    return dumps([fact.id, fact.stage, fact.event, fact.attempt, fact.text, micros])
 
 
 def _fact(task_id: UUID, entry: bytes) -> Fact:
-    number, stage, event, attempt, detail, micros = loads(entry)
-    return Fact(number, task_id, None, stage, event, attempt, detail, EPOCH + micros * MICROSECOND)
+    number, stage, event, attempt, text, micros = loads(entry)
+    return Fact(number, task_id, stage, event, attempt, text, EPOCH + micros * MICROSECOND)
 
 
 def _cursor(epoch: str, position: str) -> str:

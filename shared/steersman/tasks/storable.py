@@ -9,6 +9,8 @@ from steersman.errors import Fault
 MAX_DEPTH = 100  # orjson writes 254 levels, and what wraps a value needs some of them
 MAX_INTEGER = 2**63
 MAX_FAULTS = 20
+_FEW = 8
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _LONG = re.compile(rb"[0-9]{19}")
 
 

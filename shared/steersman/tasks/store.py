@@ -11,13 +11,15 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from steersman.db.arrays import documents, plain, texts
+from steersman.db.arrays import documents, ids, plain, texts
 from steersman.db.connection import Database
 from steersman.db.statements import Statement
 from steersman.http.request import KeptAnswer
+from steersman.json import loads
 from steersman.tasks.planner import Decision, LeaseLost, Plan, describe
 from steersman.tasks.words import Priority
 
+OUTCOMES = frozenset({"stage.completed", "stage.skipped", "stage.retrying", "stage.failed"})
 FIRST = UUID(int=0)  # comes before every id
 
 
@@ -31,12 +33,17 @@ class Fact(NamedTuple):
 
     id: int
     task_id: UUID
-    project_id: UUID | None  # None where it was not asked for
     stage: str | None
     event: str
     attempt: int | None
-    detail: dict[str, Any]
+    text: str  # the detail as JSON, which few read
     created_at: datetime
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """What there is to say of it: an object that the event's kind gives a form."""
+        found: dict[str, Any] = loads(self.text)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +100,9 @@ def submit(
         _sql("submit"),
         {
             "created_at": at,
-            "ids": plain(task.id for task in tasks),
-            "project_ids": plain(task.project_id for task in tasks),
-            "template_ids": plain(task.plan.template_id for task in tasks),
+            "ids": ids(task.id for task in tasks),
+            "project_ids": ids(task.project_id for task in tasks),
+            "template_ids": ids(task.plan.template_id for task in tasks),
             "template_names": texts(task.plan.template.name for task in tasks),
             "template_versions": plain(task.plan.version for task in tasks),
             "priorities": plain(task.priority for task in tasks),
@@ -110,8 +117,8 @@ def submit(
             "correlation_ids": texts(task.correlation_id for task in tasks),
             "open_sinks": plain(len(task.plan.template.sinks) for task in tasks),
             "deadlines": texts(task.deadline_at.isoformat() for task in tasks),
-            "stage_task_ids": plain(task.id for task, _ in stages),
-            "stage_project_ids": plain(task.project_id for task, _ in stages),
+            "stage_task_ids": ids(task.id for task, _ in stages),
+            "stage_project_ids": ids(task.project_id for task, _ in stages),
             "stage_names": plain(stage.name for _, stage in stages),
             "stage_positions": plain(stage.position for _, stage in stages),
             "stage_queues": plain(stage.queue for _, stage in stages),
@@ -128,9 +135,12 @@ def submit(
 
 
 def claim(database: Database, leases: Sequence[Lease], *, lease_s: float) -> list[dict[str, Any]]:
-    """Ask for leases of `lease_s` (at most one per stage); a row for each granted (sql/claim.sql)."""
+    """Ask for leases of `lease_s` (at most one per stage); a row for each granted.
+
+    Its columns are those of sql/claim.sql, and `lease`.
+    """
     ordered = sorted(leases, key=_order)
-    return database.run(
+    rows = database.run(
         _sql("claim"),
         {
             **_keys(ordered),
@@ -140,6 +150,9 @@ def claim(database: Database, leases: Sequence[Lease], *, lease_s: float) -> lis
         },
         repeatable=True,  # the same lease again is granted again
     )
+    for row in rows:
+        row["lease"] = ordered[row["place"] - 1]
+    return rows
 
 
 def judge(database: Database, leases: Sequence[Lease]) -> list[dict[str, Any]]:
@@ -173,14 +186,17 @@ def complete(database: Database, outcomes: Sequence[Outcome]) -> Completion:
         facts += _facts(database.tuples(_sql("complete"), _results(going), repeatable=True))
     if failing:
         facts += _facts(database.tuples(_sql("fail"), _failures(failing), repeatable=True))
-    # Of a stage that a failing neighbour cancelled, the result was late before.
-    told = {(fact.task_id, fact.stage) for fact in facts if fact.event != "stage.cancelled"}
-    untold = [one for one in outcomes if _key(one) not in told]
-    if not untold:
+    if sum(fact.event in OUTCOMES for fact in facts) == len(outcomes):
         return Completion(facts, [])
+    told = {_key_of(fact) for fact in facts if fact.event in OUTCOMES}
+    untold = [one for one in outcomes if _key(one) not in told]
     late = _facts(database.tuples(_sql("late"), _lateness(sorted(untold, key=_order))))
-    told = {(fact.task_id, fact.stage) for fact in late}
+    told = {_key_of(fact) for fact in late}
     return Completion(facts + late, [_key(one) for one in untold if _key(one) not in told])
+
+
+def _key_of(fact: Fact) -> tuple[UUID, str | None]:
+    return fact.task_id, fact.stage
 
 
 def _order(one: Lease | Outcome) -> tuple[int, str]:
@@ -195,15 +211,15 @@ def _key(one: Lease | Outcome) -> tuple[UUID, str]:
 def _keys(ones: Sequence[Lease | Outcome]) -> dict[str, Any]:
     return {
         "count": len(ones),
-        "task_ids": plain(one.task_id for one in ones),
+        "task_ids": ids(one.task_id for one in ones),
         "stages": plain(one.stage for one in ones),
-        "leases": plain(one.lease_id for one in ones),
+        "leases": ids(one.lease_id for one in ones),
     }
 
 
 def _costs(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return {
-        "agent_ids": plain(one.agent_id for one in outcomes),
+        "agent_ids": ids(one.agent_id for one in outcomes),
         "agent_names": texts(one.agent_name for one in outcomes),
         "models": texts(one.model for one in outcomes),
         "costs": plain(one.cost_usd for one in outcomes),
@@ -236,7 +252,7 @@ def _lateness(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return {
         **_keys(outcomes),
         "statuses": plain(one.decision.status for one in outcomes),
-        "agent_ids": plain(one.agent_id for one in outcomes),
+        "agent_ids": ids(one.agent_id for one in outcomes),
         "attempts": plain(one.attempt for one in outcomes),
     }
 
@@ -282,7 +298,7 @@ def resent(database: Database, rows: Sequence[Mapping[str, Any]]) -> None:
         WHERE s.task_id = r.task_id AND s.name = r.stage"""
     ordered = sorted(rows, key=lambda row: (row["task_id"].int, row["stage"]))
     keys = {
-        "task_ids": plain(row["task_id"] for row in ordered),
+        "task_ids": ids(row["task_id"] for row in ordered),
         "stages": plain(row["stage"] for row in ordered),
         "count": len(ordered),
     }
@@ -316,7 +332,7 @@ def dead_stages(database: Database, stages: Sequence[tuple[UUID, str]]) -> list[
         JOIN task_stages s ON s.task_id = w.task_id AND s.name = w.stage
         JOIN task_histories t ON t.id = s.task_id
         WHERE s.status = 'failed'"""
-    keys = {"task_ids": plain(one[0] for one in stages), "stages": plain(one[1] for one in stages)}
+    keys = {"task_ids": ids(one[0] for one in stages), "stages": plain(one[1] for one in stages)}
     return database.run(statement, keys)
 
 
@@ -329,7 +345,7 @@ def fact_count(database: Database, task_id: UUID) -> int:
 def facts(database: Database, task_id: UUID, *, after: int = 0) -> list[Fact]:
     """Return a task's log after line `after`, oldest first."""
     statement = """
-        SELECT id, task_id, project_id, stage, event, attempt, detail, created_at FROM task_stage_logs
+        SELECT id, task_id, stage, event, attempt, detail::text, created_at FROM task_stage_logs
         WHERE task_id = %(task_id)s AND id > %(after)s
         ORDER BY id"""
     return _facts(database.tuples(statement, {"task_id": task_id, "after": after}))

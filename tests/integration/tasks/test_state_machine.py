@@ -62,9 +62,8 @@ class SqlCarrier:
             Lease(task_id=self.ids[task], stage=claim.stage, attempt=claim.attempt, lease_id=claim.lease)
             for task, claim in claims
         ]
-        rows = {
-            (row["task_id"], row["stage"]): row for row in store.claim(self.database, leases, lease_s=LEASE_S)
-        }
+        granted = store.claim(self.database, leases, lease_s=LEASE_S)
+        rows = {(row["lease"].task_id, row["stage"]): row for row in granted}
         refused = [lease for lease in leases if (lease.task_id, lease.stage) not in rows]
         verdicts = {
             (row["task_id"], row["stage"]): row["verdict"]

@@ -5,7 +5,7 @@
 -- stage is found, and locked, in the order of keys, by its primary key, whatever the statistics say.
 WITH wanted AS (
   SELECT * FROM unnest(%(task_ids)s::uuid[], %(stages)s::text[], %(attempts)s::int[], %(leases)s::uuid[])
-    AS w (task_id, stage, attempt, lease_id)
+    WITH ORDINALITY AS w (task_id, stage, attempt, lease_id, place)
   LIMIT %(count)s
 ), claimed AS (
   UPDATE task_stages s
@@ -18,10 +18,10 @@ WITH wanted AS (
   WHERE s.task_id = w.task_id AND s.name = w.stage
     AND (s.status = 'ready' AND s.attempt <= w.attempt
          OR s.status = 'running' AND (s.lease_id = w.lease_id OR s.lease_expires_at <= clock_timestamp()))
-  RETURNING s.task_id, s.name, s.project_id, s.attempt, s.error, s.started_at,
+  RETURNING w.place, s.task_id, s.name, s.project_id, s.attempt, s.error, s.started_at,
             s.started_at >= statement_timestamp() AS first_time
 ), found AS (
-  SELECT c.*, t.status AS task_status, t.template_id, t.priority, t.input, t.constraints, t.correlation_id, t.cost_usd,
+  SELECT c.*, t.status AS task_status, t.template_id, t.priority, t.input, t.constraints ->> 'budget_usd' AS budget_usd, t.correlation_id, t.cost_usd,
          t.deadline_at <= clock_timestamp() AS deadline_passed,
          CASE WHEN c.first_time THEN nextval('task_stage_logs_id') END AS event_id
   FROM claimed c JOIN task_histories t ON t.id = c.task_id
@@ -35,8 +35,8 @@ WITH wanted AS (
   INSERT INTO task_stage_logs (id, task_id, project_id, stage, event, attempt, created_at)
   SELECT event_id, task_id, project_id, name, 'stage.started', attempt, started_at FROM found WHERE first_time
 )
-SELECT f.task_id, f.name AS stage, f.attempt, f.error AS last_error, f.project_id, f.template_id, f.priority,
-       f.input, f.constraints, f.correlation_id, f.cost_usd, f.deadline_passed, f.event_id, f.started_at AS event_at,
+SELECT f.place, f.name AS stage, f.attempt, f.error AS last_error, f.project_id::text, f.template_id::text, f.priority,
+       f.input, f.budget_usd, f.correlation_id, f.cost_usd, f.deadline_passed, f.event_id, f.started_at AS event_at,
        (SELECT json_object_agg(p.name, json_build_array(p.status, p.output, p.agent_name, p.model, p.cost_usd::text,
                  p.tokens, (extract(epoch FROM p.finished_at - p.started_at) * 1000)::int))
         FROM task_stages p WHERE p.task_id = f.task_id AND p.status IN ('completed', 'skipped')) AS earlier

@@ -88,4 +88,4 @@ FROM (
   FROM finished WHERE status = 'completed'
 ) AS facts
 ORDER BY rank
-RETURNING id, task_id, project_id, stage, event, attempt, detail, created_at
+RETURNING id, task_id, stage, event, attempt, detail::text, created_at

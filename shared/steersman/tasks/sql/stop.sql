@@ -36,4 +36,4 @@ FROM (
   SELECT 2, id, project_id, NULL, 'task.' || %(status)s, NULL, jsonb_strip_nulls(jsonb_build_object('error', error)) FROM ended
 ) AS facts
 ORDER BY rank, task_id, stage
-RETURNING id, task_id, project_id, stage, event, attempt, detail, created_at
+RETURNING id, task_id, stage, event, attempt, detail::text, created_at
