@@ -106,3 +106,7 @@ locks: venv  ## Renew the locks of the dependencies
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --all-extras --no-emit-index-url --no-header pyproject.toml -o requirements/dev.txt
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements/dev.txt requirements/bootstrap.in -o requirements/bootstrap.txt
 	@$(BIN)/python -m layers.lock
+	@for asked in bench/peers/*/requirements.in; do \
+	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    $$asked -o $${asked%.in}.txt || exit 1; \
+	done

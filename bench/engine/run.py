@@ -1,5 +1,6 @@
 """One run: servers up, workers warm, tasks through, figures out."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -23,7 +24,7 @@ WARM_SINGLES = 10
 def run(plan: Plan, say: Say = lambda _: None) -> dict[str, Any]:
     """Do one run on servers of its own and return its figures; raise BenchFailed when a task did not complete.
 
-    seconds                 from the first request to the moment when every queue was empty
+    seconds                 from the first request until every queue was empty and every result read
     tasks_per_s             tasks by those seconds
     latency_under_load_ms   from the acceptance of a task to its end; with a backlog this is mostly waiting
     idle_latency_ms         of one task on an idle system, from the request to its last event in a follower's hand
@@ -61,11 +62,12 @@ def _load(bed: Bed, plan: Plan, say: Say) -> dict[str, Any]:
     before = Reading.of(bed)
     with Memory(sampled) as memory:
         times = bed.load(plan, say)
-        ended = bed.drain(say)
+        bed.drain(say)
+        results = _read_results(bed, times["began"])
+        seconds = time.time() - times["began"]
     after = Reading.of(bed)
     postgres_mb = shared_once_mb(bed.processes["postgres"])
-    _check_all_completed(bed, times["began"], plan.tasks)
-    seconds = ended - times["began"]
+    _check_all_completed(bed, results, plan.tasks)
     return {
         "tasks": plan.tasks,
         "batch": plan.batch,
@@ -85,11 +87,18 @@ def _load(bed: Bed, plan: Plan, say: Say) -> dict[str, Any]:
     }
 
 
-def _check_all_completed(bed: Bed, began: float, wanted: int) -> None:
-    query = "SELECT status, count(*) FROM task_histories WHERE created_at >= to_timestamp(%s) GROUP BY status"
-    found: dict[str, int] = dict(bed.admin.execute(query, [began]).fetchall())
+def _read_results(bed: Bed, began: float) -> list[tuple[str, Any, Any]]:
+    """Read every task's result, as the peers' submitters do, within the run's time: status, input, output."""
+    query = "SELECT status, input, output FROM task_histories WHERE created_at >= to_timestamp(%s)"
+    return bed.admin.execute(query, [began]).fetchall()
+
+
+def _check_all_completed(bed: Bed, results: list[tuple[str, Any, Any]], wanted: int) -> None:
+    found = Counter(status for status, _, _ in results)
     if found != {"completed": wanted}:
         raise BenchFailed(f"of {wanted} tasks not all completed: {found}; run with fewer --tasks and see why")
+    if wrong := sum(given != result for _, given, result in results):
+        raise BenchFailed(f"{wrong} of {wanted} tasks have another result than the echo of their input")
     names = {dead_queue(name) for name in QUEUE_NAMES.values()}
     if dead := depth(bed.queues, names):
         raise BenchFailed(f"{dead} dead letters in {PREFIX}*-dead, though every task completed")

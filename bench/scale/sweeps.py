@@ -15,6 +15,7 @@ import psutil
 
 from bench.scale.requests import Context
 from steersman.db.connection import Database
+from steersman.db.statements import Statement
 
 
 class TimedDatabase(Database):
@@ -29,13 +30,21 @@ class TimedDatabase(Database):
         return float(spent.user + spent.system)
 
     def run(
-        self, statement: str, parameters: Mapping[str, Any] | None = None, *, repeatable: bool = False
+        self,
+        statement: str | Statement,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        repeatable: bool = False,
     ) -> list[dict[str, Any]]:
         with self._timed():
             return super().run(statement, parameters, repeatable=repeatable)
 
     def tuples(
-        self, statement: str, parameters: Mapping[str, Any] | None = None, *, repeatable: bool = False
+        self,
+        statement: str | Statement,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        repeatable: bool = False,
     ) -> list[tuple[Any, ...]]:
         with self._timed():
             return super().tuples(statement, parameters, repeatable=repeatable)

@@ -1,4 +1,4 @@
-"""Every day: make the coming months' partitions, drop those past their retention, forget expired keys."""
+"""Keep the database in order: make the coming months' partitions, drop those past retention, forget expired keys."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from steersman.http.idempotency_store import forget_expired
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-    """Do the day's housekeeping of the database and say what changed."""
+    """Do the housekeeping of the database and say what changed."""
     with parts().logger.request("partitions"):
         months = parts().settings.history_retention_months
         report = ensure(parts().database, months_ahead=MONTHS_AHEAD, retention_months=months)

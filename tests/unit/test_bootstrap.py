@@ -1,9 +1,12 @@
 """The wiring: parts are made when they are first asked for, and connect to nothing before they are used."""
 
+import gc
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from steersman import bootstrap
 from steersman.agents.http import HttpAgent
 from steersman.bootstrap import Parts
 from steersman.settings import read_settings
@@ -79,3 +82,36 @@ def test_warnings_go_to_the_log(parts: Parts, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(parts.logger, "warning", lambda message, **fields: told.append((message, fields)))
     parts.warn("careful", {"reason": "x"})
     assert told == [("careful", {"reason": "x"})]
+
+
+@pytest.fixture
+def no_parts_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process that made no parts, whose imports turned the collector off; at the end it is as it was."""
+    collecting, thresholds = gc.isenabled(), gc.get_threshold()
+    monkeypatch.setattr(bootstrap, "settings", lambda: SETTINGS)
+    bootstrap.parts.cache_clear()
+    gc.disable()
+    yield
+    bootstrap.parts.cache_clear()
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+    (gc.enable if collecting else gc.disable)()
+
+
+@pytest.mark.usefixtures("no_parts_yet")
+def test_the_collector_runs_seldom_once_parts_are_made() -> None:
+    """Making the parts turns the garbage collector on with its thresholds, over none of what was imported."""
+    made = bootstrap.parts()
+    assert made.settings is SETTINGS
+    assert gc.isenabled()
+    assert gc.get_threshold() == (50_000, 20, 100)
+    assert gc.get_freeze_count() > 0
+
+
+@pytest.mark.usefixtures("no_parts_yet")
+def test_a_process_has_one_set_of_parts() -> None:
+    """Whoever asks for the parts of a process gets the same ones, and the collector is set up only once."""
+    made = bootstrap.parts()
+    gc.set_threshold(1_000, 10, 10)
+    assert bootstrap.parts() is made
+    assert gc.get_threshold() == (1_000, 10, 10)

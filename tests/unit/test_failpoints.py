@@ -1,5 +1,6 @@
 """Failpoints: where processes can be made to die."""
 
+import ast
 import signal
 import subprocess
 import sys
@@ -7,9 +8,9 @@ import sys
 import pytest
 
 from steersman.errors import MissingSetting
-from steersman.failpoints import armed
+from steersman.failpoints import NAMES, armed
 from steersman.settings import read_settings
-from tests.unit.source_tree import ROOT
+from tests.unit.source_tree import ROOT, files, name_of, tree
 
 SETTINGS = {
     "STEERSMAN_DATABASE_URL": "postgresql://x",
@@ -46,3 +47,17 @@ def test_only_local_accepts_a_failpoint() -> None:
     assert read_settings(SETTINGS).failpoint == "engine.claimed:1"
     with pytest.raises(MissingSetting, match="FAILPOINT"):
         read_settings({**SETTINGS, "STEERSMAN_ENVIRONMENT": "prod"})
+
+
+def test_the_product_reaches_every_failpoint_and_no_other() -> None:
+    """Each name that can be armed is reached somewhere in the product, and what is reached can be armed."""
+    reached = [
+        str(call.args[0].value)
+        for path in files("steersman")
+        if name_of(path) != "steersman.failpoints"
+        for call in ast.walk(tree(path))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in {"reach", "self._reach"}
+        if isinstance(call.args[0], ast.Constant)
+    ]
+    assert sorted(set(reached)) == sorted(NAMES)
+    assert len(set(NAMES)) == len(NAMES)

@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
+from math import ceil, inf
 from typing import Any
 from uuid import UUID
 
@@ -181,9 +181,8 @@ class Engine:
             if row["event_id"] is not None:
                 batch.untold.append(_started(attempt))
             if row["event_id"] is None or attempt.lease_lost:
-                batch.stale_views.append(
-                    attempt.job.task_id
-                )  # who held the lease before may have told nobody
+                # Who held the lease before may have told nobody.
+                batch.stale_views.append(attempt.job.task_id)
         if rows:
             report.counts["claimed"] += len(rows)
         if len(rows) < len(leases):
@@ -195,7 +194,7 @@ class Engine:
         """Account for jobs that are not ours. A busy one is dropped: its lease has a holder, or the sweep."""
         for row in store.judge(self._database, refused):
             report.counts[row["verdict"]] += 1
-            if row["verdict"] == "done":
+            if row["verdict"] in {"done", "stale"}:
                 batch.mend.append((row["task_id"], row["stage"]))
 
     def _plans_of(self, template_ids: set[str]) -> dict[str, Plan]:
@@ -260,7 +259,7 @@ class Engine:
         return Delivery(queue, lane, job, delay_s)
 
     def _mend(self, batch: "_Batch") -> None:
-        """A job that was found done may come again because its worker died before it sent and told: do that now."""
+        """A job found done or replaced may come again because its worker died before it sent and told: do that now."""
         mended = sorted({task_id for task_id, _ in batch.mend})
         if mended:
             resend(self._queues, store.ready_stages(self._database, mended), self._lanes)
@@ -291,7 +290,7 @@ def resend(queues: StageQueues, rows: Sequence[Mapping[str, Any]], lanes: tuple[
                 row["queue"],
                 lane_for(Priority(row["priority"]), lanes),
                 Job(row["task_id"], row["stage"], row["attempt"]),
-                int(row.get("delay_s", 0)),
+                ceil(row.get("delay_s", 0)),
             )
             for row in rows
         ]

@@ -16,7 +16,7 @@ from steersman.ids import new_id
 from steersman.json import dumps, loads
 from steersman.projects.service import Projects
 from steersman.tasks import store, template_store
-from steersman.tasks.engine import Warn
+from steersman.tasks.engine import Warn, resend
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
@@ -58,11 +58,13 @@ class Submissions:
     ) -> dict[str, Any]:
         """Accept all or none and return {"tasks": […]} in their order; `single` shortens the fields of faults.
 
-        Raises InvalidInput or TooLarge with every fault found, KeyReused, or Unavailable (then nothing was accepted).
+        Raises InvalidInput or TooLarge with every fault found, KeyReused, or Unavailable: then nothing was accepted, or
+        nobody could be told of it; the same request with the same Idempotency-Key is safe in both cases.
         """
         self._check_projects(submissions, single)
         keep = self._asked(submissions, request)
         if keep and (known := idempotency.replay(self._database, keep)) is not None:
+            self._begin_again([UUID(task["id"]) for task in known["tasks"]])
             return known
         tasks, now = self._checked(submissions, request, single)
         response = {
@@ -70,7 +72,7 @@ class Submissions:
         }
         if keep:
             keep = KeptAnswer(**{**vars(keep), "response": loads(dumps(response))})
-        self._count()
+        counted = self._count()
         self._reach("submit.begun")
         try:
             store.submit(self._database, tasks, at=now, keep=keep)
@@ -79,7 +81,7 @@ class Submissions:
                 raise
             return idempotency.replay_after(exc, self._database, keep)
         self._reach("submit.committed")
-        self._begin(tasks)
+        self._begin(tasks, counted)
         self._reach("submit.sent")
         return response
 
@@ -164,28 +166,42 @@ class Submissions:
         projects = {sub.project for sub in submissions if sub.requirements}
         return {p: agent_store.known_capabilities(self._database, self._projects.id(p)) for p in projects}
 
-    def _begin(self, tasks: Sequence[NewTask]) -> None:
-        """The tasks are accepted: what fails from here on is made up for by the sweep. Nobody watches them yet."""
+    def _begin(self, tasks: Sequence[NewTask], counted: bool) -> None:
+        """Send the first jobs and count the submission: either is enough, for the sweep looks where it is counted.
+
+        Nobody watches these tasks yet, so nobody is told of them.
+        """
+        jobs = [
+            Delivery(stage.queue, lane_for(task.priority, self._lanes), Job(task.id, stage.name, 1))
+            for task in tasks
+            for stage in task.plan.new_stages
+            if stage.status is StageStatus.READY
+        ]
         try:
-            self._queues.send(
-                [
-                    Delivery(stage.queue, lane_for(task.priority, self._lanes), Job(task.id, stage.name, 1))
-                    for task in tasks
-                    for stage in task.plan.new_stages
-                    if stage.status is StageStatus.READY
-                ]
-            )
+            self._queues.send(jobs)
         except Unavailable as exc:
+            if not self._count() and not counted:
+                raise Unavailable(
+                    "nobody can be told to begin; send the same again", retry_after_s=5
+                ) from exc
             self._warn(
                 "queues did not take the first jobs; the sweep will send them", {"reason": exc.message}
             )
-        self._count()
+        else:
+            self._count()
 
-    def _count(self) -> None:
+    def _begin_again(self, task_ids: Sequence[UUID]) -> None:
+        """Make sure that tasks accepted before are begun: who was answered 503 for want of that asks again."""
+        if not self._count():
+            resend(self._queues, store.ready_stages(self._database, task_ids), self._lanes)
+
+    def _count(self) -> bool:
         try:
             self._open_work.submitted()
         except Unavailable as exc:
             self._warn("the flag of open work was not set", {"reason": exc.message})
+            return False
+        return True
 
 
 def _unknown_template(sub: TaskSubmission, at: str) -> Fault:

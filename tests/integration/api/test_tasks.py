@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from steersman.errors import Unavailable
 from tests.fixtures.functions import Functions
 from tests.integration.api.requests import QUESTION, fields_of, nothing_stored, submit
 
@@ -206,6 +207,28 @@ def test_thousands_of_faults_are_not_all_told(functions: Functions) -> None:
         answer = functions.http("POST", "/v1/tasks/batch", body)
         assert answer.status == 422
         assert len(answer.json["errors"]) <= 100
+
+
+def test_a_task_that_nobody_can_be_told_of_is_begun_by_the_same_request(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With SQS and Redis both away a submission is a 503, and the same request with its key begins the one task."""
+
+    def away() -> None:
+        raise Unavailable("the cache does not answer")
+
+    with monkeypatch.context() as patch:
+        client = functions.parts.queues._client
+        patch.setattr(client, "send_message_batch", lambda **_: {"Failed": [{"Id": "0"}]})
+        patch.setattr(functions.parts.open_work, "submitted", away)
+        refused = functions.http("POST", "/v1/tasks", QUESTION, headers={"idempotency-key": "once"})
+        assert (refused.status, refused.headers["retry-after"]) == (503, "5")
+    monkeypatch.setattr(functions.parts.open_work, "submitted", away)
+    accepted = functions.http("POST", "/v1/tasks", QUESTION, headers={"idempotency-key": "once"})
+    assert accepted.status == 202
+    assert functions.rows("task_histories") == 1
+    functions.work()
+    assert functions.http("GET", f"/v1/tasks/{accepted.json['id']}").json["status"] == "completed"
 
 
 def test_queues_that_are_away_do_not_refuse_a_task(

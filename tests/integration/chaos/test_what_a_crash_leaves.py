@@ -1,6 +1,7 @@
 """What must still come when a worker dies, or the cache is away, between storing a result and telling of it."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -77,6 +78,24 @@ def test_a_dead_letter_outlives_the_worker_that_was_to_write_it(rig: Rig) -> Non
     assert rig.task(task_id)["status"] == "failed"
     rig.engine.run([again(message) for message in messages])
     assert dead_letters(rig) == [(str(task_id), "a")]
+
+
+def test_a_dead_letter_that_is_written_again_says_the_same(rig: Rig) -> None:
+    """The letter that a redelivered job leads to has the fields of the first, and their values."""
+    rig.behaviours["a"] = lambda job: refuse(job) if job.attempt == 2 else AgentError("once more")
+    (task_id,) = rig.submit(rig.publish([stage("a", retry={"max_attempts": 2, "backoff_s": 0.01})]))
+    rig.step()
+    messages = rig.sqs.take(10)
+    rig.engine.run(messages)
+    rig.engine.run([again(message) for message in messages])
+    first, second = (loads(message.body) for message in rig.sqs.take(10, dead=True))
+    # The line in the log and the stage's end are a moment apart.
+    times = [datetime.fromisoformat(letter.pop("failed_at")) for letter in (first, second)]
+    assert abs(times[0] - times[1]) < timedelta(seconds=5)
+    assert first == second
+    assert (first["task_id"], first["stage"], first["attempt"]) == (str(task_id), "a", 2)
+    assert (first["error"]["message"], first["error"]["agent"]) == ("never mind", "worker")
+    assert (first["template"], first["correlation_id"]) == ("sample", "test")
 
 
 def test_a_dead_letter_outlives_a_queue_that_did_not_take_it(rig: Rig) -> None:

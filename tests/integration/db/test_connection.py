@@ -3,6 +3,7 @@
 import pytest
 
 from steersman.db.connection import Database
+from steersman.db.statements import Statement
 from steersman.errors import Conflict, InvalidInput, Unavailable
 
 KILL = """
@@ -30,6 +31,63 @@ def test_other_statements_do_not_run_twice(broken: Database) -> None:
     with pytest.raises(Unavailable):
         broken.run("SELECT 2 AS two")
     assert broken.run("SELECT 3 AS three") == [{"three": 3}]
+
+
+def test_tuples_that_may_be_read_twice_survive_a_lost_connection(broken: Database) -> None:
+    """Rows asked for as tuples come over a new connection too, when their statement may run twice."""
+    statement = Statement.of("SELECT %(two)s::int, %(three)s::int, %(two)s::int")
+    assert broken.tuples(statement, {"two": 2, "three": 3}, repeatable=True) == [(2, 3, 2)]
+
+
+def test_other_tuples_are_not_asked_for_twice(broken: Database) -> None:
+    """A statement for tuples that may not run twice is not repeated by itself; the next one finds a connection."""
+    with pytest.raises(Unavailable):
+        broken.tuples("SELECT 2")
+    assert broken.tuples("SELECT 3, NULL") == [(3, None)]
+
+
+def test_a_statement_without_rows_gives_no_tuples(database: Database) -> None:
+    """What returns nothing gives an empty list, as tuples as well as dicts."""
+    assert database.tuples("SET application_name = 'steersman'") == []
+    assert database.run("SET application_name = 'steersman'") == []
+
+
+def test_a_value_that_was_forgotten_is_told_and_nothing_is_run(database: Database) -> None:
+    """A numbered statement that lacks a value is a KeyError by its name, and the connection stays of use."""
+    with pytest.raises(KeyError, match="missing"):
+        database.run(Statement.of("SELECT %(missing)s::int"), {"other": 1})
+    assert database.run("SELECT 1 AS one") == [{"one": 1}]
+
+
+PLANS = """
+    SELECT current_setting('plan_cache_mode') AS plans, current_setting('enable_seqscan') AS sequential,
+           current_setting('jit') AS jit"""
+STEADY = [{"plans": "force_generic_plan", "sequential": "off", "jit": "off"}]
+
+
+def test_steady_plans_are_set_on_every_connection(database_url: str) -> None:
+    """Where plans are to be steady they are made once and go through indexes, also after a reconnect."""
+    steady, killer = Database(database_url, steady_plans=True), Database(database_url)
+    assert steady.run(PLANS) == STEADY
+    killer.run(KILL)
+    assert steady.run(PLANS, repeatable=True) == STEADY
+    assert killer.run(PLANS)[0]["plans"] == "auto"
+    assert killer.run(PLANS)[0]["sequential"] == "on"
+    steady.close()
+    killer.close()
+
+
+def test_steady_plans_are_kept_from_the_second_call_on(database_url: str) -> None:
+    """A statement with a steady plan is prepared when it comes again, and then made into a plan for any values."""
+    steady = Database(database_url, steady_plans=True)
+    statement = Statement.of("SELECT id FROM projects WHERE slug = %(slug)s")
+    for _ in range(3):
+        steady.run(statement, {"slug": "default"})
+    kept = steady.run(
+        "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE '%slug%'"
+    )
+    steady.close()
+    assert kept == [{"generic_plans": 2, "custom_plans": 0}]
 
 
 def test_driver_errors_are_translated_without_the_value(database: Database) -> None:

@@ -167,7 +167,7 @@ def test_the_scheduled_functions_do_their_work_and_tell(functions: Functions, li
 
 
 def test_expired_keys_are_forgotten(functions: Functions) -> None:
-    """The daily housekeeping deletes kept answers that are older than a day, and no younger ones."""
+    """The housekeeping deletes kept answers that are older than a day, and no younger ones."""
     for key in ("old", "young"):
         functions.http("POST", "/v1/tasks", {"input": {"question": "why?"}}, headers={"idempotency-key": key})
     functions.parts.database.run(

@@ -36,7 +36,7 @@ def history(cluster: Cluster) -> Iterator[History]:
     cluster.drop(name)
 
 
-def submit(database: Database, _: list[UUID], plan: Plan) -> object:
+def submit(database: Database, _: list[UUID], plan: Plan) -> None:
     now = datetime.now(UTC)
     tasks = [
         NewTask(
@@ -60,7 +60,7 @@ def submit(database: Database, _: list[UUID], plan: Plan) -> object:
     kept = KeptAnswer(
         project_id=DEFAULT_PROJECT_ID, route="/v1/tasks", key=str(now), request_hash="h", response={}
     )
-    return store.submit(database, tasks, at=now, keep=kept)
+    store.submit(database, tasks, at=now, keep=kept)
 
 
 def leases(tasks: list[UUID]) -> list[Lease]:
@@ -107,12 +107,28 @@ def stranded(database: Database, _: list[UUID], __: Plan) -> object:
     return store.stranded(database, older_than_s=60.0, limit=1000)
 
 
+def stranded_behind(database: Database, tasks: list[UUID], _: Plan) -> object:
+    return store.stranded(database, older_than_s=60.0, limit=10, after=tasks[-1], window=50)
+
+
 def any_open(database: Database, _: list[UUID], __: Plan) -> object:
     return store.any_open(database)
 
 
 def ready_stages(database: Database, tasks: list[UUID], _: Plan) -> object:
     return store.ready_stages(database, tasks)
+
+
+def resent(database: Database, tasks: list[UUID], _: Plan) -> None:
+    store.resent(database, [{"task_id": task, "stage": "b"} for task in tasks])
+
+
+def dead_stages(database: Database, tasks: list[UUID], _: Plan) -> object:
+    return store.dead_stages(database, [(task, "c") for task in tasks])
+
+
+def fact_count(database: Database, tasks: list[UUID], _: Plan) -> object:
+    return store.fact_count(database, tasks[0])
 
 
 def facts(database: Database, tasks: list[UUID], _: Plan) -> object:
@@ -125,9 +141,15 @@ def task(database: Database, tasks: list[UUID], _: Plan) -> object:
 
 def page(**asked: Any) -> Action:
     def read(database: Database, tasks: list[UUID], _: Plan) -> object:
-        before = tasks[-1] if asked.get("deep") else None
-        filters = {name: value for name, value in asked.items() if name != "deep"}
-        return store.page(database, DEFAULT_PROJECT_ID, filters=filters, before=before, limit=51)
+        filters = {name: value for name, value in asked.items() if name not in {"deep", "outputs"}}
+        return store.page(
+            database,
+            DEFAULT_PROJECT_ID,
+            filters=filters,
+            before=tasks[-1] if asked.get("deep") else None,
+            limit=51,
+            outputs=asked.get("outputs", False),
+        )
 
     return read
 
@@ -141,12 +163,19 @@ ACTIONS: dict[str, Action] = {
     "complete": complete,
     "stop": stop,
     "stranded": stranded,
+    "stranded behind a task": stranded_behind,
     "any_open": any_open,
     "ready_stages": ready_stages,
+    "resent": resent,
+    "dead_stages": dead_stages,
+    "fact_count": fact_count,
     "facts": facts,
     "task": task,
     "page": page(),
     "page behind a cursor": page(deep=True),
+    "page with outputs": page(outputs=True),
+    "page with outputs behind a cursor": page(outputs=True, deep=True),
+    "page with outputs by status behind a cursor": page(status="completed", outputs=True, deep=True),
     "page by status": page(status="failed"),
     "page by status behind a cursor": page(status="completed", deep=True),
     "page by template": page(template="sample3"),
@@ -181,14 +210,32 @@ def test_every_access_to_the_history_is_by_an_index(history: History, action: Ac
     ("action", "change"),
     [
         (stranded, "DROP INDEX task_histories_open"),
+        (stranded_behind, "DROP INDEX task_histories_open"),
         (
             page(),
             "DROP INDEX task_histories_project_id, task_histories_project_status, task_histories_project_template",
         ),
+        (
+            page(outputs=True),
+            "DROP INDEX task_histories_project_id, task_histories_project_status, task_histories_project_template",
+        ),
         (facts, "ALTER TABLE task_stage_logs DROP CONSTRAINT task_stage_logs_pkey"),
+        (fact_count, "ALTER TABLE task_stage_logs DROP CONSTRAINT task_stage_logs_pkey"),
+        (resent, "ALTER TABLE task_stages DROP CONSTRAINT task_stages_pkey"),
+        (dead_stages, "ALTER TABLE task_stages DROP CONSTRAINT task_stages_pkey"),
         (ready_stages, "ALTER TABLE task_stages DROP CONSTRAINT task_stages_pkey"),
     ],
-    ids=["stranded", "page", "facts", "ready_stages"],
+    ids=[
+        "stranded",
+        "stranded behind a task",
+        "page",
+        "page with outputs",
+        "facts",
+        "fact_count",
+        "resent",
+        "dead_stages",
+        "ready_stages",
+    ],
 )
 def test_a_missing_index_is_seen(history: History, action: Action, change: str) -> None:
     """A statement whose index is dropped reads a whole partition, and the check above sees it."""

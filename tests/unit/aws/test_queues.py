@@ -156,3 +156,47 @@ def test_a_queue_that_does_not_take_all_is_unavailable(sqs: Sqs) -> None:
     with pytest.raises(Unavailable) as caught:
         StageQueues(sqs, "mem://").send([Delivery("agent", "bulk", Job(uuid4(), "a", 1))])
     assert caught.value.retry_after_s
+
+
+class Choosy(Sqs):
+    """Notes the calls, and refuses those to one queue as told."""
+
+    def __init__(self, refused: str, error: Exception | None) -> None:
+        super().__init__()
+        self.refused = refused
+        self.refusal = error
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+        if QueueUrl != self.refused:
+            return super().send_message_batch(QueueUrl=QueueUrl, Entries=Entries)
+        if self.refusal:
+            raise self.refusal
+        return {"Failed": [{"Id": Entries[0]["Id"]}]}
+
+
+@pytest.mark.parametrize("refused", ["agent-bulk", "agent-urgent", "intent-bulk"])
+@pytest.mark.parametrize("error", [None, EndpointConnectionError(endpoint_url="http://x.example")])
+def test_one_refused_group_keeps_no_other_from_its_queue(refused: str, error: Exception | None) -> None:
+    """When a queue refuses its jobs, those of all others are sent all the same, and the caller is told in the end."""
+    sqs = Choosy(f"mem://{refused}", error)
+    groups = [("agent", "bulk"), ("agent", "urgent"), ("intent", "bulk")]
+    deliveries = [Delivery(*group, Job(uuid4(), "a", 1)) for group in groups]
+    with pytest.raises(Unavailable):
+        StageQueues(sqs, "mem://").send(deliveries)
+    taken = [f"mem://{queue}-{lane}" for queue, lane in groups if f"{queue}-{lane}" != refused]
+    assert [url for url, _ in sqs.calls] == taken
+
+
+def test_a_refused_call_keeps_no_other_call_of_its_group() -> None:
+    """When a group needs several calls and one is refused, the messages of the others are sent."""
+
+    class FirstRefused(Sqs):
+        def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+            super().send_message_batch(QueueUrl=QueueUrl, Entries=Entries)
+            return {"Failed": [{"Id": Entries[0]["Id"]}] if len(self.calls) == 1 else []}
+
+    sqs = FirstRefused()
+    with pytest.raises(Unavailable):
+        StageQueues(sqs, "mem://").send([Delivery("agent", "bulk", Job(uuid4(), "s" * 40, 1))] * 20_000)
+    assert len(sqs.calls) > 1
+    assert sum(len(unpack(entry["MessageBody"])) for _, entries in sqs.calls for entry in entries) == 20_000

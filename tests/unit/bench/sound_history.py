@@ -3,15 +3,18 @@
 The template: first -> {left, right} -> last; `right` is tried twice, `left` loses a lease and is taken over.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from bench.chaos.history import (
+    Answer,
     Change,
     Event,
     Execution,
+    Follow,
     Line,
     RunHistory,
     StageRow,
@@ -117,6 +120,16 @@ def _changes() -> list[Change]:
     ]
 
 
+def ids(lines: Sequence[Line]) -> tuple[str, ...]:
+    return tuple(f"{TASK}-{line.id}" for line in lines)
+
+
+def follow(log: Sequence[Line]) -> Follow:
+    """Return a follow that was begun by a process of the storm, and ended by one of the calm: some came twice."""
+    answers = [Answer(ids(log[:3]), ended=False), Answer((), ended=False), Answer(ids(log[1:]), ended=True)]
+    return Follow(name="follower-0-1-1", task_id=TASK, answers=answers, taken_up=2, refused=1, calm=True)
+
+
 def task() -> TaskHistory:
     """Return the history of one task."""
     row = TaskRow(
@@ -150,6 +163,7 @@ def task() -> TaskHistory:
         events_ended=True,
         shown={"status": "completed", "output": output("last"), "stages": shown},
         letters=[],
+        follows=[follow(LOG)],
     )
 
 
@@ -176,4 +190,4 @@ def with_line(history: TaskHistory, number: int, *lines: Line) -> TaskHistory:
     """Return the history with other lines in place of line `number`; its followers see them too."""
     log = [one for line in history.log for one in (lines if line.id == number else (line,))]
     events = [Event(line.id, line.event, line.stage, line.attempt) for line in log]
-    return replace(history, log=log, events=events)
+    return replace(history, log=log, events=events, follows=[follow(log)])

@@ -21,7 +21,8 @@ WITH wanted AS (
   RETURNING w.place, s.task_id, s.name, s.project_id, s.attempt, s.error, s.started_at,
             s.started_at >= statement_timestamp() AS first_time
 ), found AS (
-  SELECT c.*, t.status AS task_status, t.template_id, t.priority, t.input, t.constraints ->> 'budget_usd' AS budget_usd, t.correlation_id, t.cost_usd,
+  SELECT c.*, t.status AS task_status, t.template_id, t.priority, t.input,
+         t.constraints ->> 'budget_usd' AS budget_usd, t.correlation_id, t.cost_usd,
          t.deadline_at <= clock_timestamp() AS deadline_passed,
          CASE WHEN c.first_time THEN nextval('task_stage_logs_id') END AS event_id
   FROM claimed c JOIN task_histories t ON t.id = c.task_id
