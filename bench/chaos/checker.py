@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bench.chaos import rules_run, rules_state, rules_witnesses
+from bench.chaos import rules_followers, rules_run, rules_state, rules_witnesses
 from bench.chaos.history import Finding, RunHistory, TaskHistory
 
 
@@ -14,6 +14,6 @@ def check(run: RunHistory) -> list[Finding]:
 
 def check_task(task: TaskHistory) -> Iterator[Finding]:
     """Yield everything that is wrong with one task."""
-    for rule in (*rules_state.RULES, *rules_witnesses.RULES):
+    for rule in (*rules_state.RULES, *rules_witnesses.RULES, *rules_followers.RULES):
         for name, evidence in rule(task):
             yield Finding(task.subject, name, evidence)

@@ -18,8 +18,13 @@ from bench.chaos.run_folder import Run
 from bench.chaos.schedule import Role
 
 # In a storm these die at failpoints, the others at random moments only.
-ARMED_PLACES = {Role.WORKER: 2, Role.SUBMITTER: 1, Role.SWEEPER: 1}
-PLACES = {Role.WORKER: schedule.WORKERS, Role.SUBMITTER: schedule.SUBMITTERS, Role.SWEEPER: 1}
+ARMED_PLACES = {Role.WORKER: 2, Role.SUBMITTER: 1, Role.SWEEPER: 1, Role.FOLLOWER: 0}
+PLACES = {
+    Role.WORKER: schedule.WORKERS,
+    Role.SUBMITTER: schedule.SUBMITTERS,
+    Role.SWEEPER: 1,
+    Role.FOLLOWER: schedule.FOLLOWERS,
+}
 
 
 @dataclass
@@ -63,7 +68,7 @@ class Fleet:
         ]
 
     def tend(self) -> None:
-        """Start what is not there; call it often. Submitters that have done their work are not started again."""
+        """Start what is not there; call it often. Who has done its work is not started again."""
         for place in self._places:
             if place.process is not None and (code := place.process.exitcode) is not None:
                 self._account(place, code)
@@ -95,7 +100,11 @@ class Fleet:
 
     def submitted(self) -> bool:
         """Say whether every submitter has done all its moves."""
-        return all(place.done for place in self._places if place.role is Role.SUBMITTER)
+        return self._done(Role.SUBMITTER)
+
+    def followed(self) -> bool:
+        """Say whether every follower was told the end of all that it followed; none is before the calm."""
+        return self._done(Role.FOLLOWER)
 
     def kill_all(self) -> None:
         for place in self._places:
@@ -114,6 +123,9 @@ class Fleet:
             return repeat("")
         return schedule.failpoints(self._run.seed, role, number, ARMED_PLACES[role])
 
+    def _done(self, role: Role) -> bool:
+        return all(place.done for place in self._places if place.role is role)
+
     def _place(self, role: Role, number: int) -> _Place:
         return next(place for place in self._places if (place.role, place.number) == (role, number))
 
@@ -131,7 +143,7 @@ class Fleet:
         """Note how a process ended that nobody here killed."""
         place.process = None
         if code == 0:
-            place.done = place.role is Role.SUBMITTER
+            place.done = place.role in {Role.SUBMITTER, Role.FOLLOWER}
         elif code == -signal.SIGKILL and place.failpoint:
             self.deaths.at_failpoints[place.failpoint.partition(":")[0]] += 1
         else:

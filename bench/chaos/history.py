@@ -113,9 +113,41 @@ class Event:
     attempt: int | None
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a follower was told at once: ids of events, in their order, and whether that was all."""
+
+    ids: Sequence[str]
+    ended: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Follow:
+    """A task followed by its cursors while the run went on, by one process after the other.
+
+    `taken_up` counts those processes, `refused` the answers that said to come back; `calm` says that a process of the
+    calm was among them: those are not killed, and ask until they are told the end.
+    """
+
+    name: str
+    task_id: UUID
+    answers: Sequence[Answer]
+    taken_up: int = 1
+    refused: int = 0
+    calm: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return any(answer.ended for answer in self.answers)
+
+    @property
+    def seen(self) -> set[str]:
+        return {one for answer in self.answers for one in answer.ids}
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskHistory:
-    """One task: its rows, its log, what witnesses saw, what its followers and readers were told."""
+    """One task: its rows, its log, what witnesses saw, what followers were told meanwhile, and readers in the end."""
 
     row: TaskRow
     plan: Plan
@@ -127,6 +159,7 @@ class TaskHistory:
     events_ended: bool
     shown: Mapping[str, Any]
     letters: Sequence[tuple[str, int]]
+    follows: Sequence[Follow] = ()
 
     @property
     def subject(self) -> str:

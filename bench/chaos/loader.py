@@ -8,10 +8,12 @@ from uuid import UUID
 
 import redis
 
+from bench.chaos.follows import follows
 from bench.chaos.history import (
     Cancel,
     Event,
     Execution,
+    Follow,
     Line,
     RunHistory,
     StageRow,
@@ -48,7 +50,7 @@ def load(run: Run, planned: Iterable[int]) -> RunHistory:
 def _tasks(run: Run, database: Database) -> list[TaskHistory]:
     plans = Plans(database)
     stages, lines, seen = _stages(database), _lines(database), changes(database)
-    ran, told, letters = executions(run), _told(run), _letters(run)
+    ran, told, letters, followed = executions(run), _told(run), _letters(run), _follows(run)
     rows = database.run("""
         SELECT id, template_id, status, input, output, labels, open_sinks, cost_usd, tokens,
                finished_at IS NOT NULL AS finished FROM task_histories ORDER BY id""")
@@ -68,6 +70,7 @@ def _tasks(run: Run, database: Database) -> list[TaskHistory]:
                 events_ended=bool(answer.get("ended")),
                 shown=answer.get("shown", {}),
                 letters=letters.get(task_id, []),
+                follows=followed.get(task_id, []),
             )
         )
     return found
@@ -130,6 +133,13 @@ def _execution(record: Record) -> Execution:
 
 def _told(run: Run) -> Mapping[UUID, Record]:
     return {UUID(record["id"]): record for record in read(run.journal("reader"))}
+
+
+def _follows(run: Run) -> Mapping[UUID, list[Follow]]:
+    found: dict[UUID, list[Follow]] = defaultdict(list)
+    for follow in (one for path in run.journals("follower") for one in follows(path)):
+        found[follow.task_id].append(follow)
+    return found
 
 
 def _event(task_id: UUID, event: Mapping[str, Any]) -> Event:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.chaos.clock import skew
+from bench.chaos.follower import Follower
 from bench.chaos.run_folder import Run
 from bench.chaos.schedule import Role, skew_s
 from bench.chaos.submitter import Submitter
@@ -53,6 +54,8 @@ def _work(role: Role, run: Run, name: str, place: int, *, calm: bool) -> Callabl
         return Worker(run, name, calm=calm).work
     if role is Role.SUBMITTER:
         return Submitter(run, place).work
+    if role is Role.FOLLOWER:
+        return Follower(run, name, place, calm=calm).work
     return Sweeper(run, name).work
 
 

@@ -32,6 +32,7 @@ def counts(history: RunHistory, deaths: Deaths, happened: Mapping[str, int]) -> 
         ),
         "repeated_requests": len(history.submissions) - len({one.key for one in history.submissions}),
         "cancellations": dict(Counter(str(one.http_status) for one in history.cancels)),
+        "followers": _followers(history),
         "kills_at_failpoints": {name: deaths.at_failpoints[name] for name in NAMES},
         "kills_at_random": dict(deaths.at_random),
         "stalls": deaths.stalls,
@@ -39,6 +40,24 @@ def counts(history: RunHistory, deaths: Deaths, happened: Mapping[str, int]) -> 
         "ended_by_themselves": deaths.by_themselves,
         "servers": dict(happened),
         "raised_by_handlers": dict(history.raised),
+    }
+
+
+def _followers(history: RunHistory) -> dict[str, int]:
+    """Return how much was followed while the run went on; `repeats` are events that a follow was told before."""
+    follows = [follow for task in history.tasks for follow in task.follows]
+    answers = [answer for follow in follows for answer in follow.answers]
+    events = sum(len(answer.ids) for answer in answers)
+    return {
+        "tasks": sum(1 for task in history.tasks if task.follows),
+        "follows": len(follows),
+        "told_the_end": sum(1 for follow in follows if follow.ended),
+        "gone_on_with": sum(follow.taken_up - 1 for follow in follows),
+        "answers": len(answers),
+        "answers_with_events": sum(1 for answer in answers if answer.ids),
+        "refused": sum(follow.refused for follow in follows),
+        "events": events,
+        "repeats": events - sum(len(follow.seen) for follow in follows),
     }
 
 
@@ -64,10 +83,13 @@ def show(result: Mapping[str, Any]) -> None:
     """Print the counts, then the findings."""
     console = Console()
     table = Table(box=None, show_header=False)
-    for name in ("tasks", "kills_at_failpoints", "kills_at_random", "servers", "executions", "log_lines"):
-        table.add_row(
-            name.replace("_", " "), ", ".join(f"{key} {value}" for key, value in result[name].items())
-        )
+    many = (
+        *("tasks", "kills_at_failpoints", "kills_at_random", "servers", "executions", "log_lines"),
+        "followers",
+    )
+    for name in many:
+        told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in result[name].items())
+        table.add_row(name.replace("_", " "), told)
     table.add_row(
         "raised by handlers", ", ".join(f"{name} {n}" for name, n in result["raised_by_handlers"].items())
     )

@@ -13,6 +13,7 @@ QUEUE_URL = f"https://sqs.us-east-1.amazonaws.com/000000000000/{PREFIX}"
 STRANDED_AFTER_S = 8.0
 VISIBILITY_S = 5.0
 LEASE_S = 5.0
+WATCHED_S = 4.0  # followers with several tasks in turn come back sometimes sooner, sometimes later
 SWEEP_EVERY_S = 2.0
 SWEEP_LIMIT = 100  # a sweep comes thirty times as often, so it sends fewer
 

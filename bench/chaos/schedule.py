@@ -12,6 +12,7 @@ TEMPLATES = ("complex_research", "quick_answer", "simple_lookup", "standard_quer
 PRIORITIES = ("low", "medium", "medium", "medium", "high", "critical", "emergency")
 SUBMITTERS = 2
 WORKERS = 3
+FOLLOWERS = 2
 LONGEST_BATCH = 16
 MOST_REACHES = 25  # a process lives until the failpoint is reached for the n-th time, n up to this
 _MINUTES = 60.0
@@ -24,6 +25,7 @@ class Role(StrEnum):
     WORKER = "worker"
     SUBMITTER = "submitter"
     SWEEPER = "sweeper"
+    FOLLOWER = "follower"  # of tasks' events
 
 
 class Kind(StrEnum):
@@ -131,6 +133,7 @@ def names_of(role: Role) -> tuple[str, ...]:
         Role.WORKER: ("engine.", "agent.", "queues."),
         Role.SUBMITTER: ("submit.", "queues."),
         Role.SWEEPER: ("sweep.", "queues."),
+        Role.FOLLOWER: (),  # only asks
     }
     return tuple(name for name in NAMES if name.startswith(mine[role]))
 
@@ -158,7 +161,14 @@ def _accidents(seed: int, storm_s: float) -> list[Accident]:
             places = {Role.WORKER: WORKERS, Role.SUBMITTER: SUBMITTERS, Role.SWEEPER: 1}[role]
             at_s = rng.uniform(0.1, 0.95) * storm_s
             found.append(Accident(at_s, kind, role, rng.randrange(places)))
-    return sorted(found, key=lambda accident: accident.at_s)
+    return sorted([*found, *_kills_of_followers(seed, storm_s)], key=lambda accident: accident.at_s)
+
+
+def _kills_of_followers(seed: int, storm_s: float) -> Iterator[Accident]:
+    rng = _rng(seed, "followers")
+    for _ in range(max(1, round(storm_s / 6.0))):
+        at_s = rng.uniform(0.1, 0.95) * storm_s
+        yield Accident(at_s, Kind.KILL, Role.FOLLOWER, rng.randrange(FOLLOWERS))
 
 
 def _planned(rng: random.Random, number: int) -> PlannedTask:

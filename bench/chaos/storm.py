@@ -20,6 +20,7 @@ from steersman.errors import Unavailable
 TICK_S = 0.05
 STALL_S = LEASE_S + 2.0
 LOOK_S = 2.0
+FOLLOWERS_S = 30.0  # some rounds of a follower's tasks, each with its wait
 Say = Callable[[str, int], None]
 
 
@@ -64,12 +65,21 @@ class Storm:
                 ended, waiting = self._ended(), depth(client, queue_names())
                 self.say(f"calm, {waiting} messages wait", ended)
                 if self.fleet.submitted() and waiting == 0 and self._open() == 0:
+                    self._let_followers_end(ended)
                     return True
                 if ended > progress[0] or waiting < progress[1]:
                     until = time.monotonic() + patience_s
                 progress = (ended, waiting)
                 threading.Event().wait(LOOK_S / 2)
         return False
+
+    def _let_followers_end(self, ended: int) -> None:
+        """Give followers the time to be told the end; who was not is found by the checker."""
+        until = time.monotonic() + FOLLOWERS_S
+        while not self.fleet.followed() and time.monotonic() < until:
+            self.fleet.tend()
+            self.say("calm, followers ask on", ended)
+            threading.Event().wait(TICK_S)
 
     def _carry_out(self, accident: Accident, now: float) -> None:
         match accident.kind:

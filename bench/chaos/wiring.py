@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.chaos.behaviour import WitnessAgent
 from bench.chaos.journal import Journal
-from bench.chaos.run_folder import LEASE_S, PREFIX, SWEEP_LIMIT, Run
+from bench.chaos.run_folder import LEASE_S, PREFIX, SWEEP_LIMIT, WATCHED_S, Run
 from bench.sqs.faults import Entry, Failure, ReceiverFaults, Record, SenderFaults
 from bench.sqs.sender import install
 from steersman import bootstrap
@@ -15,7 +15,7 @@ from steersman.agents.job import Agent
 from steersman.agents.selection import Candidate
 from steersman.bootstrap import Parts
 from steersman.settings import settings
-from steersman.tasks import engine, sweep
+from steersman.tasks import engine, live, sweep
 from steersman.tasks.words import Lane, Queue
 
 # Shares of calls, entries and messages.
@@ -49,6 +49,7 @@ def wire(run: Run, process: str, *, calm: bool) -> Callable[[], Parts]:
     shortened: tuple[tuple[ModuleType, str, float], ...] = (
         (engine, "LEASE_S", LEASE_S),
         (engine, "RENEW_S", LEASE_S / 3),
+        (live, "WATCHED_S", WATCHED_S),
         (sweep, "LIMIT", SWEEP_LIMIT),
     )
     for module, name, value in shortened:

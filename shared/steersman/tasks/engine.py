@@ -60,7 +60,7 @@ class Report:
 
 @dataclass
 class _Batch:
-    """What was claimed: attempts with their leases, facts that nobody was told yet, stages to mend, tasks to forget."""
+    """What was claimed: attempts and leases, facts not told yet, stages to mend, tasks whose views may be stale."""
 
     leases: list[Lease] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
@@ -270,7 +270,7 @@ class Engine:
         if not mended and not batch.stale_views:
             return
         try:
-            self._live.forget([*mended, *batch.stale_views])
+            self._live.outdate([*mended, *batch.stale_views])
         except Unavailable as exc:
             self._warn("live views were not renewed", {"reason": exc.message})
 

@@ -185,11 +185,11 @@ class LiveTasks:
                 raise reply
         return [call for call, reply in zip(calls, replies, strict=True) if isinstance(reply, Exception)]
 
-    def forget(self, task_ids: Sequence[UUID]) -> None:
-        """Drop streams and views that may lack an event; readers rebuild them."""
+    def outdate(self, task_ids: Sequence[UUID]) -> None:
+        """Drop cached views that may lack an event; what a stream lacks, its readers notice."""
         with translated_errors(), self._redis.pipeline(transaction=False) as pipeline:
             for task_id in task_ids:
-                pipeline.delete(*_keys(task_id))
+                pipeline.hdel(_keys(task_id)[1], "body")
             pipeline.execute()
 
     def read(self, task_id: UUID, cursor: str | None, *, wait_s: float) -> EventPage | None:
@@ -204,10 +204,11 @@ class LiveTasks:
             if epoch is None:
                 return None
             start = position if asked_epoch == epoch else "0-0"
-            if not entries and wait_s > 0 and not ended:
-                # Rounded up: to block for 0 ms is to block for ever.
-                reply: Any = self._patient.xread({stream: start}, block=ceil(wait_s * 1000)) or []
-                entries = reply[0][1] if reply else []
+            waits = not entries and wait_s > 0 and not ended
+            # Rounded up: to block for 0 ms is to block for ever.
+            if waits and self._patient.xread({stream: start}, count=1, block=ceil(wait_s * 1000)):
+                # What woke us may be in a stream that is just being rebuilt, and lacks what came before.
+                return self.read(task_id, _cursor(epoch, start), wait_s=0)
         facts = sorted((_fact(task_id, entry[1][b"event"]) for entry in entries), key=lambda fact: fact.id)
         events = [cloudevent.of_fact(fact) for fact in facts]
         end = entries[-1][0].decode() if entries else start
@@ -260,7 +261,7 @@ class LiveTasks:
         if epoch is None or not there:
             return None, False, []
         if epoch.decode() != asked_epoch:
-            entries = self._redis.xrange(stream)
+            return self._snapshot(stream, view, epoch.decode(), "0-0")
         return epoch.decode(), ended is not None, entries
 
 

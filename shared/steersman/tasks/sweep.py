@@ -61,7 +61,7 @@ def sweep(
     reach("sweep.sent")
     if lost:
         store.resent(database, lost)
-        _quietly(lambda: live.forget(sorted({row["task_id"] for row in lost})), warn)
+        _quietly(lambda: live.outdate(sorted({row["task_id"] for row in lost})), warn)
     if not rows and not store.any_open(database):
         _quietly(lambda: open_work.quiet(count), warn)
     return Swept(asleep=False, sent=len(lost), expired=len(expired))

@@ -338,11 +338,50 @@ def test_an_unknown_task_is_not_found(tasks: Tasks) -> None:
             ask()
 
 
-def test_forgotten_streams_come_back_whole(rig: Rig, tasks: Tasks, two_stages: UUID) -> None:
-    """What the sweep drops because it may lack an event is rebuilt by the next reader."""
-    rig.drain()
-    rig.live.forget([two_stages])
-    assert Follower(tasks, two_stages).poll() == logged(rig, two_stages)
+def test_an_outdated_view_is_read_anew_and_its_stream_goes_on(
+    rig: Rig, tasks: Tasks, two_stages: UUID
+) -> None:
+    """What a worker that died may not have told of is read again; who follows goes on where it was."""
+    follower = Follower(tasks, two_stages)
+    follower.poll()
+    tasks.get(two_stages)
+    store.stop(rig.database, [two_stages], status="cancelled", errors=[None])  # and nobody tells Redis
+    rig.live.outdate([two_stages])
+    assert tasks.get(two_stages)["status"] == "cancelled"
+    follower.poll()
+    assert follower.seen == logged(rig, two_stages)
+
+
+def test_a_wait_that_wakes_in_a_stream_under_rebuild_misses_nothing(
+    rig: Rig, redis_client: redis.Redis, two_stages: UUID
+) -> None:
+    """A follower that the end wakes, in a stream that another is just rebuilding, gets all that came before."""
+    plain = LiveTasks(redis_client)
+
+    class Patient:
+        """Redis loses everything while the follower waits; another reader rebuilds the stream while the task ends."""
+
+        def xread(self, streams: Any, block: int, count: int | None = None) -> Any:
+            redis_client.flushdb()
+            rig.step()  # nobody is watched now, so nobody is told
+            plain.watch(two_stages)
+            plain.begin_rebuild(two_stages)
+            facts = store.facts(rig.database, two_stages)
+            rig.drain()
+            told = redis_client.xread(streams, count=count, block=block)
+            plain.rebuild(two_stages, facts)
+            return told
+
+    patient: Any = Patient()
+    follower = Follower(
+        Tasks(database=rig.database, live=LiveTasks(redis_client, patient), plans=rig.engine._plans),
+        two_stages,
+    )
+    follower.poll()
+    follower.poll(wait_s=1)
+    follower.poll()
+    assert follower.ended
+    assert set(follower.seen) == set(logged(rig, two_stages))
 
 
 @pytest.fixture

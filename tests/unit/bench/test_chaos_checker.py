@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -68,7 +69,7 @@ def test_faults_in_the_task_s_row_are_found(fault: str) -> None:
     assert rule in rules(replace(SOUND, row=row))
 
 
-STAGE_FAULTS = {
+STAGE_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "a stage left running": ({"status": "running"}, "no stage stays open"),
     "a status that the log does not give": ({"status": "skipped"}, "state agrees with the log"),
     "an attempt that the log does not give": ({"attempt": 3}, "state agrees with the log"),

@@ -4,8 +4,10 @@ from collections import Counter
 from itertools import islice
 
 from bench.chaos.behaviour import behaviour
-from bench.chaos.schedule import Kind, Role, Submit, failpoints, make, names_of, skew_s
+from bench.chaos.schedule import FOLLOWERS, Kind, Role, Submit, failpoints, make, names_of, skew_s
 from steersman.failpoints import NAMES, armed
+
+ARMED = [role for role in Role if role is not Role.FOLLOWER]  # followers only ask
 
 
 def test_a_seed_gives_the_same_run_again() -> None:
@@ -34,7 +36,7 @@ def test_every_task_is_submitted_once_and_some_requests_are_repeated() -> None:
 def test_every_failpoint_is_on_the_way_of_some_role() -> None:
     """The roles together pass every failpoint, and each is armed in a role's first round, at once."""
     assert {name for role in Role for name in names_of(role)} == set(NAMES)
-    for role in Role:
+    for role in ARMED:
         names = names_of(role)
         first = [
             setting for place in (0, 1) for setting in islice(failpoints(1, role, place, 2), len(names) // 2)
@@ -55,6 +57,20 @@ def test_failpoints_can_be_armed_and_come_in_turn() -> None:
 def test_even_a_short_run_has_every_kind_of_accident() -> None:
     """Kills, stalls, an emptied cache and restarts of both servers happen in a storm of twenty seconds."""
     assert {accident.kind for accident in make(1, 200, 20.0).accidents} == set(Kind)
+
+
+def test_followers_are_killed_in_a_short_run_too() -> None:
+    """In a storm of twenty seconds followers die at random moments, in each of their places with some seed."""
+    killed = [
+        {
+            accident.place
+            for accident in make(seed, 200, 20.0).accidents
+            if (accident.kind, accident.role) == (Kind.KILL, Role.FOLLOWER)
+        }
+        for seed in range(10)
+    ]
+    assert all(killed)
+    assert set.union(*killed) == set(range(FOLLOWERS))
 
 
 def test_the_clocks_of_submitters_are_wrong_by_a_minute_at_most() -> None:
