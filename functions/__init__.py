@@ -2,6 +2,6 @@
 
 import gc
 
-# Nothing that an import makes is garbage, and looking for some is a sixth of a cold start: `bootstrap.parts` turns the
+# Nothing that an import makes is garbage, and looking for some slows every cold start: `bootstrap.parts` turns the
 # collector on again (docs/adr/0007).
 gc.disable()

@@ -70,7 +70,6 @@ class Run:
             "STEERSMAN_LOG_LEVEL": "WARNING",
             "STEERSMAN_RATE_LIMIT_PER_MINUTE": "1000000",
             "STEERSMAN_STRANDED_AFTER_S": str(STRANDED_AFTER_S),
-            "STEERSMAN_LEASE_S": str(LEASE_S),
             "STEERSMAN_FAILPOINT": failpoint,
             "POWERTOOLS_METRICS_NAMESPACE": "Steersman",
         }

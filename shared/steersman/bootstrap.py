@@ -189,7 +189,7 @@ class Parts:
                 connect_timeout=2,
                 read_timeout=10,
                 retries={"mode": "standard", "total_max_attempts": 3},
-                # What the SDK says of itself, and its checks of what our types hold already, are a third of a call.
+                # What the SDK says of itself, and its checks of what our types hold already, cost much of a call.
                 user_agent="steersman",
                 parameter_validation=False,
             ),
@@ -223,7 +223,7 @@ class Parts:
 def parts() -> Parts:
     """Return this process's parts, made of the settings in its environment."""
     # What the imports made stays for ever, and a batch makes little that refers to itself: looking for that as often
-    # as Python does by itself costs a fifth of the engine's time (docs/adr/0007).
+    # as Python does by itself costs the engine much of its time (docs/adr/0007).
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     gc.enable()
