@@ -72,6 +72,9 @@ class PythonFunction(Construct):
             application_log_level_v2=lambda_.ApplicationLogLevel[surroundings.log_level],
             system_log_level_v2=lambda_.SystemLogLevel.WARN,
             tracing=lambda_.Tracing.ACTIVE if spec.traced else lambda_.Tracing.PASS_THROUGH,
+            # Stages lead to stages, and a retry to its own queue: Lambda would take long tasks for an endless loop and
+            # stop them after 16 rounds. What ends ours are attempts, deadlines and the queues' limit of receives.
+            recursive_loop=lambda_.RecursiveLoop.ALLOW if spec.serves else None,
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
             vpc=network.vpc if network else None,
             vpc_subnets=network.functions_subnets if network else None,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from steersman.tasks.service import Tasks
     from steersman.tasks.submission import Submissions
 
+PARALLEL_SENDS = 7  # beside the caller's own; botocore keeps ten connections
 LONG_POLL_S = 28.0  # a follower waits up to 25 s for an event
 
 
@@ -78,9 +79,15 @@ class Parts:
 
     @cached_property
     def queues(self) -> "StageQueues":
-        from steersman.aws.queues import StageQueues
+        from concurrent.futures import ThreadPoolExecutor
 
-        return StageQueues(self.aws("sqs"), self.settings.queue_prefix, self.reach)
+        from steersman.aws.queues import StageQueues
+        from steersman.aws.sends import quicken
+
+        pool = ThreadPoolExecutor(
+            PARALLEL_SENDS, thread_name_prefix="sqs"
+        )  # without threads until they are needed
+        return StageQueues(quicken(self.aws("sqs")), self.settings.queue_prefix, self.reach, each=pool.map)
 
     @cached_property
     def live(self) -> "LiveTasks":

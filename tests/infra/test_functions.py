@@ -43,6 +43,18 @@ def test_every_function_is_traced_but_those_that_schedules_call(assembly: Assemb
         assert function.properties["TracingConfig"] == {"Mode": mode}
 
 
+def test_stages_may_lead_to_stages_without_end(assembly: Assembly) -> None:
+    """Lambda's guard against loops, which ends a chain after 16 rounds, is off where chains are what is wanted."""
+    stages = {f"steersman-{assembly.name}-{spec.name}" for spec in FUNCTIONS if spec.serves}
+    assert stages
+    allowed = {
+        function.properties["FunctionName"]
+        for function in functions(assembly)
+        if function.properties.get("RecursiveLoop") == "Allow"
+    }
+    assert allowed == stages
+
+
 def test_every_function_has_a_role_of_its_own(assembly: Assembly) -> None:
     """A right given to one function is a right of no other."""
     roles = [references(function.properties["Role"]).pop() for function in functions(assembly)]

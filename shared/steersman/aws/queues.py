@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -39,13 +39,21 @@ class SqsClient(Protocol):
     def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> Any: ...  # noqa: N803
 
 
-class StageQueues:
-    """Sends jobs to the stage queues under `prefix` (a queue's URL up to '<queue>-<lane>')."""
+Call = tuple[str, list[dict[str, Any]]]  # a queue's URL, and entries for it
+Each = Callable[[Callable[[Call], Unavailable | None], Iterable[Call]], Iterable[Unavailable | None]]
 
-    def __init__(self, client: SqsClient, prefix: str, reach: Reach = unarmed) -> None:
+
+class StageQueues:
+    """Sends jobs to the stage queues under `prefix` (a queue's URL up to '<queue>-<lane>').
+
+    `each` makes the second and later calls of a sending: `map` one after the other, an executor's `map` side by side.
+    """
+
+    def __init__(self, client: SqsClient, prefix: str, reach: Reach = unarmed, *, each: Each = map) -> None:
         self._reach = reach
         self._client = client
         self._prefix = prefix
+        self._each = each
 
     def send(self, deliveries: Sequence[Delivery]) -> None:
         """Send jobs: one call for each queue, lane and delay among up to 10 packs of them.
@@ -55,19 +63,14 @@ class StageQueues:
         groups: dict[tuple[str, str, int], list[Job]] = defaultdict(list)
         for delivery in deliveries:
             groups[delivery.queue, delivery.lane, min(delivery.delay_s, MAX_DELAY_S)].append(delivery.job)
-        refused: Unavailable | None = None
+        calls: list[Call] = []
         for (queue, lane, delay_s), jobs in groups.items():
             entries = [
                 {"Id": str(number), "MessageBody": body, "DelaySeconds": delay_s}
                 for number, body in enumerate(pack(jobs))
             ]
-            for start in range(0, len(entries), CALL_MESSAGES):
-                try:
-                    self._call(f"{self._prefix}{queue}-{lane}", entries[start : start + CALL_MESSAGES])
-                except Unavailable as exc:
-                    refused = exc  # the others need not wait for this one
-        if refused:
-            raise refused
+            calls += _in_calls(f"{self._prefix}{queue}-{lane}", entries)
+        self._make(calls)
 
     def send_alone(self, deliveries: Sequence[Delivery]) -> None:
         """Send each job in a message of its own, whatever the number of calls."""
@@ -79,8 +82,23 @@ class StageQueues:
         entries = [
             {"Id": str(number), "MessageBody": dumps_text(letter)} for number, letter in enumerate(letters)
         ]
-        for start in range(0, len(entries), CALL_MESSAGES):
-            self._call(f"{self._prefix}{queue}-dead", entries[start : start + CALL_MESSAGES])
+        self._make(_in_calls(f"{self._prefix}{queue}-dead", entries))
+
+    def _make(self, calls: list[Call]) -> None:
+        """Make all calls, whatever becomes of the others; raise Unavailable when any was refused."""
+        if not calls:
+            return
+        later = self._each(self._attempt, calls[1:])  # an executor begins them here
+        refused = [refusal for refusal in (self._attempt(calls[0]), *later) if refusal]
+        if refused:
+            raise refused[-1]
+
+    def _attempt(self, call: Call) -> Unavailable | None:
+        try:
+            self._call(*call)
+        except Unavailable as exc:
+            return exc
+        return None
 
     def _call(self, url: str, entries: list[dict[str, Any]]) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -96,13 +114,17 @@ class StageQueues:
             )
 
 
+def _in_calls(url: str, entries: list[dict[str, Any]]) -> list[Call]:
+    return [(url, entries[start : start + CALL_MESSAGES]) for start in range(0, len(entries), CALL_MESSAGES)]
+
+
 def pack(jobs: Sequence[Job]) -> list[str]:
     """Spread jobs over as few calls as possible but as many messages of a call as there are, in order.
 
     Up to ten jobs travel alone; more are shared evenly among ten messages, so that their workers stay busy in
     parallel, and no message outgrows what SQS bills as one.
     """
-    documents = [[str(job.task_id), job.stage, job.attempt] for job in jobs]
+    documents = [[job.task_id, job.stage, job.attempt] for job in jobs]
     fits = MAX_PACK_BYTES // (max((len(job.stage) for job in jobs), default=0) + 60)
     count = max(min(CALL_MESSAGES, len(documents)), -(-len(documents) // fits))
     bounds = [len(documents) * number // count for number in range(count + 1)] if count else []

@@ -1,6 +1,9 @@
 """Stage messages: packing, unpacking, and the calls to SQS."""
 
 import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
@@ -200,3 +203,61 @@ def test_a_refused_call_keeps_no_other_call_of_its_group() -> None:
         StageQueues(sqs, "mem://").send([Delivery("agent", "bulk", Job(uuid4(), "s" * 40, 1))] * 20_000)
     assert len(sqs.calls) > 1
     assert sum(len(unpack(entry["MessageBody"])) for _, entries in sqs.calls for entry in entries) == 20_000
+
+
+THREE = [Delivery("agent", lane, Job(uuid4(), "a", 1)) for lane in ("urgent", "standard", "bulk")]
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as threads:
+        yield threads
+
+
+def test_calls_are_made_side_by_side(pool: ThreadPoolExecutor) -> None:
+    """With an executor's map all calls are under way at once; each is told to the failpoint when it is over."""
+    meeting = threading.Barrier(3, timeout=10)
+
+    class Meeting(Sqs):
+        def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+            meeting.wait()
+            return super().send_message_batch(QueueUrl=QueueUrl, Entries=Entries)
+
+    reached: list[str] = []
+    sqs = Meeting()
+    StageQueues(sqs, "mem://", reached.append, each=pool.map).send(THREE)
+    assert sorted(url for url, _ in sqs.calls) == [
+        "mem://agent-bulk",
+        "mem://agent-standard",
+        "mem://agent-urgent",
+    ]
+    assert reached == ["queues.sent"] * 3
+
+
+def test_a_single_call_stays_in_its_thread(pool: ThreadPoolExecutor) -> None:
+    """Where there is nothing to wait for beside it, a call needs no thread."""
+
+    class Here(Sqs):
+        def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+            assert threading.current_thread() is threading.main_thread()
+            return super().send_message_batch(QueueUrl=QueueUrl, Entries=Entries)
+
+    sqs = Here()
+    queues = StageQueues(sqs, "mem://", each=pool.map)
+    queues.send(THREE[:1])
+    queues.send([])
+    queues.send_dead("agent", [])
+    assert len(sqs.calls) == 1
+
+
+@pytest.mark.parametrize("refused", ["agent-bulk", "agent-urgent", "agent-standard"])
+@pytest.mark.parametrize("error", [None, EndpointConnectionError(endpoint_url="http://x.example")])
+def test_side_by_side_too_a_refusal_keeps_no_other_from_its_queue(
+    pool: ThreadPoolExecutor, refused: str, error: Exception | None
+) -> None:
+    """Whichever call is refused, all others were made when the caller is told."""
+    sqs = Choosy(f"mem://{refused}", error)
+    with pytest.raises(Unavailable) as caught:
+        StageQueues(sqs, "mem://", each=pool.map).send(THREE)
+    assert len(sqs.calls) == 2
+    assert caught.value.__cause__ is error
