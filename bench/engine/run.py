@@ -27,7 +27,7 @@ def run(plan: Plan, say: Say = lambda _: None) -> dict[str, Any]:
     seconds                 from the first request until every queue was empty and every result read
     tasks_per_s             tasks by those seconds
     latency_under_load_ms   from the acceptance of a task to its end; with a backlog this is mostly waiting
-    idle_latency_ms         of one task on an idle system, from the request to its last event in a follower's hand
+    idle_latency_ms         of one task on an idle system, from the request to the end in a waiter's hand
     cpu_s_per_1000_tasks    by process, the servers with their children, and in total
     machine_cpu             shares of the machine's CPU time: this run, others, idle
     memory_mb               resident MB by process over time; PostgreSQL's at the end, shared pages once

@@ -1,23 +1,22 @@
-"""The submitting process: tasks through the handler of the tasks API, and the wait for one task's end."""
+"""The submitting process: tasks, and the wait for one task's end, through the handler of the tasks API."""
 
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import boto3
 import orjson
 
 from bench.engine.channel import Channel
 from bench.engine.counts import count_calls
-from bench.engine.workload import Context, request, task
+from bench.engine.workload import Context, request, task, waiting
 from bench.sqs.sender import install
 from functions.api import tasks
-from steersman.bootstrap import parts
+from steersman.tasks.words import TaskStatus
 
-FOLLOW_S = 20.0
+WAIT_S = 20
 
 
 class Submitter:
@@ -42,7 +41,7 @@ class Submitter:
     def singles(self, *, count: int) -> dict[str, Any]:
         """Submit tasks by POST /v1/tasks, one after the other's end, and return the milliseconds of each.
 
-        The end is seen as a follower sees it: by blocking reads of the task's event stream in Redis.
+        From the request to the task in hand as it ended: GET /v1/tasks/{id}?wait_s=20, once, as a user asks for it.
         """
         return {"milliseconds": [self._single() for _ in range(count)]}
 
@@ -51,12 +50,14 @@ class Submitter:
 
     def _single(self) -> float:
         began = time.perf_counter()
-        task_id = UUID(self._post("/v1/tasks", self._next())["id"])
-        ended, cursor = False, None
-        while not ended:
-            page = parts().tasks.events(task_id, after=cursor, wait_s=FOLLOW_S)
-            ended, cursor = page.ended, page.cursor
+        task_id = self._post("/v1/tasks", self._next())["id"]
+        while not TaskStatus(self._wait(task_id)["status"]).final:
+            pass
         return (time.perf_counter() - began) * 1000
+
+    def _wait(self, task_id: str) -> Any:
+        path = f"/v1/tasks/{task_id}"
+        return _answered(path, tasks.handler(waiting(path, WAIT_S), Context()), 200)
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         event = request(path, body)
@@ -64,13 +65,17 @@ class Submitter:
         answer = tasks.handler(event, Context())
         self.function["seconds"] += time.perf_counter() - began
         self.function["invocations"] += 1
-        if answer["statusCode"] != 202:
-            raise RuntimeError(f"{path} answered {answer['statusCode']}: {answer['body'][:500]}")
-        return orjson.loads(answer["body"])
+        return _answered(path, answer, 202)
 
     def _next(self) -> dict[str, Any]:
         self._number += 1
         return task(self._number)
+
+
+def _answered(path: str, answer: dict[str, Any], status: int) -> Any:
+    if answer["statusCode"] != status:
+        raise RuntimeError(f"{path} answered {answer['statusCode']}: {answer['body'][:500]}")
+    return orjson.loads(answer["body"])
 
 
 def main() -> None:

@@ -71,6 +71,20 @@ def request(path: str, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def waiting(path: str, wait_s: int) -> dict[str, Any]:
+    """Return an HTTP API event that reads a task, waiting up to `wait_s` for its end."""
+    event = request(path, {})
+    event["requestContext"]["http"]["method"] = "GET"
+    return {
+        **event,
+        "routeKey": f"GET {path}",
+        "rawQueryString": f"wait_s={wait_s}",
+        "headers": {"host": "bench"},
+        "queryStringParameters": {"wait_s": str(wait_s)},
+        "body": None,
+    }
+
+
 class Context:
     """What Lambda tells a handler of its invocation."""
 

@@ -7,8 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from steersman.bootstrap import parts
 from steersman.http.api import Api, new_router, problems
-from steersman.tasks.service import MAX_WAIT_S
-from steersman.tasks.views import EventPage
+from steersman.tasks.views import MAX_WAIT_S, EventPage
 
 router = new_router()
 

@@ -13,6 +13,7 @@ from steersman.http.cursors import Cursor, Limit
 from steersman.http.fields import LabelFilter, ProjectSlug, labels_of
 from steersman.http.idempotency import once
 from steersman.tasks.views import (
+    MAX_WAIT_S,
     BatchAccepted,
     Cancellation,
     Included,
@@ -90,9 +91,17 @@ def list_tasks(
     "/v1/tasks/<task_id>", tags=["tasks"], summary="Read a task with its stages", operation_id="getTask",
     responses=problems(TaskView, 200, 404, 422, 429, 503),
 )  # fmt: skip
-def get_task(task_id: UUID) -> TaskView:
-    """Return a task with its stages in template order, and its output when it has completed."""
-    return TaskView.model_validate(parts().tasks.get(task_id))
+def get_task(
+    task_id: UUID,
+    wait_s: Annotated[
+        float, Query(ge=0, le=MAX_WAIT_S, description="How long to wait for the task to end")
+    ] = 0,
+) -> TaskView:
+    """Return a task with its stages in template order, and its output when it has completed.
+
+    With `wait_s` as soon as it has ended, or after that time as it is then: `status` tells.
+    """
+    return TaskView.model_validate(parts().tasks.get(task_id, wait_s=wait_s))
 
 
 @router.post(

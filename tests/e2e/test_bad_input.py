@@ -84,6 +84,7 @@ GETS = {
     "an unknown status": ("/v1/tasks?status=asleep", "status"),
     "a label without value": ("/v1/tasks?label=colour", "label"),
     "an id that is none": ("/v1/tasks/17", "task_id"),
+    "a wait for the end too long": (f"/v1/tasks/{TASK_ID}?wait_s=26", "wait_s"),
     "a wait too long": (f"/v1/tasks/{TASK_ID}/events?wait_s=600", "wait_s"),
     "a bad project": ("/v1/templates?project=No%20Such", "project"),
 }  # fmt: skip

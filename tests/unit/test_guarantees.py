@@ -8,7 +8,7 @@ import pytest
 
 from bench.chaos import rules_followers, rules_run, rules_state, rules_witnesses
 from steersman.settings import Settings
-from steersman.tasks import engine, live, sweep
+from steersman.tasks import engine, live, service, sweep
 from tests.unit.tasks.dags import LARGEST
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +52,7 @@ def test_every_rule_of_the_checker_is_named_and_there() -> None:
         f"the rest of its lease ({engine.LEASE_S:g} s)",
         f"{PATIENCE_S:g} s of patience",
         f"at most {live.RUNNING_VIEW_S} s old",
+        f"is found within {service.LOOK_S:g} s",
         f"DAGs of up to {LARGEST} stages",
     ],
 )

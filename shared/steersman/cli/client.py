@@ -9,6 +9,7 @@ import httpx
 
 from steersman import __version__
 from steersman.json import dumps
+from steersman.tasks.words import TaskStatus
 
 POLL_S = 20.0
 TIMEOUT_S = 60.0
@@ -49,6 +50,13 @@ class Client:
 
     def task(self, task_id: str) -> dict[str, Any]:
         return self._get(f"/v1/tasks/{task_id}")
+
+    def ended(self, task_id: str) -> dict[str, Any]:
+        """Wait for a task's end, however long it takes, and return the task."""
+        while True:
+            task = self._get(f"/v1/tasks/{task_id}", wait_s=POLL_S)
+            if TaskStatus(task["status"]).final:
+                return task
 
     def tasks(self, **filters: Any) -> dict[str, Any]:
         return self._get("/v1/tasks", **filters)

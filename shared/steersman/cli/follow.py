@@ -16,9 +16,7 @@ from steersman.cli.progress import TaskProgress
 def watch(client: Client, task_id: str, *, quiet: bool = False) -> dict[str, Any]:
     """Follow a task to its end, drawing its stages (nothing when `quiet`), and return it."""
     if quiet:
-        for _ in client.events(task_id):
-            pass
-        return client.task(task_id)
+        return client.ended(task_id)
     progress = TaskProgress.of(client.task(task_id))
     if show.out.is_terminal:
         heard = monotonic()

@@ -3,6 +3,7 @@
   steersman:watched  sorted set of task ids by the time until which they are watched. Workers tell of these tasks only:
                      most are looked at when they have ended, or never
   task:{id}:events   stream, one event an entry (`_entry`); either whole from the task's first event on, or absent
+  task:{id}:ended    stream of one entry, there from the task's end on: who waits for that blocks on it
   task:{id}:view     hash: epoch and ended (of the stream), has:{event} for each of its events, version (grows with
                      every event), body (the cached view) with body_version and body_until
 
@@ -56,7 +57,7 @@ local function live(seconds)
 end
 """
 
-# ARGV: '1' when the task's end is among the events, then each event
+# KEYS: stream, view, ended. ARGV: '1' when the task's end is among the events, then each event
 _PUBLISH = (
     _SCRIPT
     + """
@@ -65,6 +66,10 @@ local kept = known[2] or known[1] and redis.call('EXISTS', stream) == 1
 redis.call('HINCRBY', view, 'version', 1)
 if ARGV[1] == '1' then redis.call('HSET', view, 'ended', '1') end
 if kept then for i = 2, #ARGV do append(ARGV[i]) end end
+if ARGV[1] == '1' then
+  redis.call('XADD', KEYS[3], 'MAXLEN', '1', '*', 'ended', '1')
+  redis.call('EXPIRE', KEYS[3], AFTER_END_S)
+end
 if known[3] or ARGV[1] == '1' then
   live(AFTER_END_S)
 elseif redis.call('TTL', view) < SILENT_S / 2 then
@@ -159,7 +164,7 @@ class LiveTasks:
             members: Any = [of_task[0].task_id.bytes for of_task in by_task.values()]
             until = self._redis.zmscore(WATCHED, members)
             calls = [
-                (*_keys(of_task[0].task_id), *_arguments(of_task))
+                (*_keys(of_task[0].task_id), _ended_key(of_task[0].task_id), *_arguments(of_task))
                 for of_task, watched in zip(by_task.values(), until, strict=True)
                 if watched is not None
             ]
@@ -178,7 +183,7 @@ class LiveTasks:
         """Run the script once for each call, in one round trip, and return the calls for which it is not known."""
         with self._redis.pipeline(transaction=False) as pipeline:
             for call in calls:
-                pipeline.evalsha(self._publish_sha, 2, *call)
+                pipeline.evalsha(self._publish_sha, 3, *call)
             replies = pipeline.execute(raise_on_error=False)
         for reply in replies:
             if isinstance(reply, Exception) and not isinstance(reply, redis.exceptions.NoScriptError):
@@ -215,6 +220,14 @@ class LiveTasks:
         ended = ended or any(cloudevent.ends_task(event["type"]) for event in events)
         return EventPage(events, _cursor(epoch, end), ended)
 
+    def wait_for_end(self, task_id: UUID, wait_s: float) -> bool:
+        """Wait up to `wait_s` until the end of a task is told, and say whether it was; every waiter is woken.
+
+        An end that was told since the task was watched is seen, whether before or while we wait.
+        """
+        with translated_errors():
+            return bool(self._patient.xread({_ended_key(task_id): "0-0"}, count=1, block=ceil(wait_s * 1000)))
+
     def length(self, task_id: UUID) -> int:
         """Return how many events a task's stream holds."""
         with translated_errors():
@@ -237,11 +250,12 @@ class LiveTasks:
 
         The task is watched from then on, so that an event outdates what is kept.
         """
-        self.watch(task_id)
-        with translated_errors(), self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.hmget(_keys(task_id)[1], ["body", "body_until", "body_version", "version"])
-            pipeline.time()
-            (body, until, of_version, version), (now, _) = pipeline.execute()
+        with translated_errors():
+            try:
+                (body, until, of_version, version), now = self._look(task_id)
+            except redis.exceptions.NoScriptError:
+                self.watch(task_id)  # which has Redis know the script
+                (body, until, of_version, version), now = self._look(task_id)
         fresh = body is not None and int(until) >= now and of_version == (version or b"0")
         return (loads(body) if fresh else None), int(version or 0)
 
@@ -250,6 +264,15 @@ class LiveTasks:
         with translated_errors():
             until = self._redis.time()[0] + (AFTER_END_S if ended else RUNNING_VIEW_S)
             self._keep_view(keys=[_keys(task_id)[1]], args=[version, body, until, AFTER_END_S])
+
+    def _look(self, task_id: UUID) -> tuple[list[Any], int]:
+        """Watch a task and return what is kept of its view, and the time (seconds since 1970), in one round trip."""
+        with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.evalsha(self._watch.sha, 1, WATCHED, task_id.bytes, WATCHED_S)
+            pipeline.hmget(_keys(task_id)[1], ["body", "body_until", "body_version", "version"])
+            pipeline.time()
+            _, kept, (now, _) = pipeline.execute()
+        return kept, now
 
     def _snapshot(self, stream: str, view: str, asked_epoch: str, position: str) -> Any:
         """Return the stream's epoch (None: there is no whole stream), whether its task has ended, and the entries."""
@@ -268,6 +291,10 @@ class LiveTasks:
 def _keys(task_id: UUID) -> list[str]:
     begin = f"task:{{{task_id}}}:"
     return [begin + "events", begin + "view"]
+
+
+def _ended_key(task_id: UUID) -> str:
+    return f"task:{{{task_id}}}:ended"
 
 
 def _arguments(facts: Sequence[Fact]) -> list[Any]:

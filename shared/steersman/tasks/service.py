@@ -11,13 +11,13 @@ from steersman.errors import Conflict, NotFound, Unavailable
 from steersman.events import cloudevent
 from steersman.http import cursors
 from steersman.json import dumps, loads
-from steersman.tasks import store
+from steersman.tasks import status_store, store
 from steersman.tasks.live import EventPage, LiveTasks
 from steersman.tasks.plans import Plans
 from steersman.tasks.words import TaskStatus
 
-MAX_WAIT_S = 25.0  # an HTTP API ends a request at 30 s
 POLL_S = 0.5  # only while Redis is away
+LOOK_S = 2.0  # who waits for an end looks for one of which a dying worker, or a Redis that was emptied, told nobody
 
 
 class Tasks:
@@ -31,18 +31,22 @@ class Tasks:
         self._plans = plans
         self._pause = pause
 
-    def get(self, task_id: UUID) -> dict[str, Any]:
-        """Return a task with its stages, from the live view where it is fresh; raise NotFound."""
+    def get(self, task_id: UUID, *, wait_s: float = 0) -> dict[str, Any]:
+        """Return a task with its stages as soon as it has ended, or after `wait_s` as it is then; raise NotFound.
+
+        It comes from the live view where that is fresh; but an open task that was waited for, from PostgreSQL.
+        """
+        until = monotonic() + wait_s
+        view: dict[str, Any] | None = None
         version: int | None = None
-        try:
+        with suppress(Unavailable):
             view, version = self._live.view(task_id)
-            if view is not None:
-                return view
-        except Unavailable:
-            version = None
+        if view is not None and (wait_s <= 0 or TaskStatus(view["status"]).final):
+            return view
+        self._wait_for_end(task_id, until, watched=version is not None)
         row = self._found(task_id)
         body = dumps(self._shown(row))
-        if version is not None:
+        if version is not None and wait_s <= 0:  # who waits is served at once, and few come after
             with suppress(Unavailable):
                 self._live.keep_view(task_id, body, version, ended=TaskStatus(row["status"]).final)
         shown: dict[str, Any] = loads(body)
@@ -119,6 +123,28 @@ class Tasks:
             if len(facts) != known or ended or monotonic() >= until:
                 return EventPage(events if len(facts) != known else [], f"pg.{len(facts)}", ended)
             self._pause(POLL_S)
+
+    def _wait_for_end(self, task_id: UUID, until: float, *, watched: bool) -> None:
+        """Return when a task has ended, or at `until` (monotonic); raise NotFound.
+
+        Told by Redis while the task is `watched`, which is said before each look: no end falls between look and wait.
+        """
+        while (left := until - monotonic()) > 0 and not self._has_ended(task_id):
+            if not watched:
+                self._pause(min(left, POLL_S))
+                continue
+            try:
+                if self._live.wait_for_end(task_id, min(left, LOOK_S)):
+                    return
+                self._live.watch(task_id)
+            except Unavailable:
+                watched = False
+
+    def _has_ended(self, task_id: UUID) -> bool:
+        status = status_store.status(self._database, task_id)
+        if status is None:
+            raise NotFound(f"there is no task {task_id}")
+        return status.final
 
     def _found(self, task_id: UUID) -> dict[str, Any]:
         row = store.task(self._database, task_id)

@@ -11,6 +11,7 @@ from steersman.tasks.template import Capability, Template, TemplateName
 from steersman.tasks.words import Priority, StageStatus, TaskStatus
 
 MAX_BATCH = 1000
+MAX_WAIT_S = 25.0  # an HTTP API ends a request at 30 s
 
 Included = Literal["output"]
 

@@ -31,6 +31,7 @@ STATUSES = {
     "tasks/create": 202,
     "tasks/get": 200,
     "tasks/list": 200,
+    "tasks/wait": 200,
     "templates/list": 200,
     "templates/publish": 201,
     "templates/version": 200,

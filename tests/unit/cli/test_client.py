@@ -98,6 +98,20 @@ def test_events_come_once_and_end() -> None:
     assert [query.get("after") for query in asked] == [None, "a"]
 
 
+def test_an_end_is_waited_for_in_as_many_requests_as_it_takes() -> None:
+    """Each request waits; those that come back with an open task are followed by another, until the end."""
+    statuses = iter(["running", "retrying", "failed"])
+    asked: list[dict[str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append({"path": request.url.path, **request.url.params})
+        return httpx.Response(200, json={"status": next(statuses)})
+
+    assert client(answer).ended("t") == {"status": "failed"}
+    assert [query["wait_s"] for query in asked] == ["20.0"] * 3
+    assert {query["path"].rpartition("/v1/")[2] for query in asked} == {"tasks/t"}
+
+
 @pytest.fixture
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
