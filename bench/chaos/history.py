@@ -52,7 +52,7 @@ class StageRow:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of task_stage_logs."""
+    """A row of task_events: one event of the log."""
 
     id: int
     stage: str | None

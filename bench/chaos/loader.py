@@ -91,7 +91,7 @@ def _lines(database: Database) -> Mapping[UUID, list[Line]]:
     found: dict[UUID, list[Line]] = defaultdict(list)
     rows = database.run("""
         SELECT task_id, id, stage, event, attempt, detail, agent_id IS NOT NULL AS agent
-        FROM task_stage_logs ORDER BY task_id, id""")
+        FROM task_events ORDER BY task_id, id""")
     for row in rows:
         task_id = row.pop("task_id")
         found[task_id].append(Line(**row))

@@ -142,7 +142,8 @@ def _rows(
         cursor: Any = psycopg.RawCursor(connection, row_factory=rows).execute(statement.text, values)
     else:
         cursor = connection.cursor(row_factory=rows).execute(statement, parameters)
-    return cursor.fetchall() if cursor.description else []
+    result = cursor.pgresult  # its `description` would be made anew for each call
+    return cursor.fetchall() if result is not None and result.nfields else []
 
 
 @contextmanager

@@ -12,6 +12,7 @@ ROWS: LiteralString = "SELECT, INSERT, UPDATE, DELETE"
 PRIVILEGES: dict[str, LiteralString] = {
     "alembic_version": "SELECT",  # the health of the database names its revision
     "task_analytics": "SELECT",
+    "task_events": "SELECT",
     "agent_performance_summary": "SELECT",
     # What is never edited: versions and history.
     "task_dag_templates": "SELECT, INSERT",

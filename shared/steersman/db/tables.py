@@ -217,8 +217,11 @@ task_stages = Table(
     _time("ready_at"),
     _time("started_at"),
     _time("finished_at"),
-    *_created_and_updated_at(),
+    _created_at(),
     _time("resent_at"),
+    Column("started_id", BigInteger),
+    Column("lost_id", BigInteger),
+    _time("lost_at"),
     PrimaryKeyConstraint("task_id", "name"),
     _one_of("queue", Queue),
     _one_of("status", StageStatus),
@@ -227,7 +230,7 @@ task_stages = Table(
     postgresql_partition_by="RANGE (task_id)",
 )
 
-Sequence("task_stage_logs_id", metadata=metadata)
+Sequence("task_stage_logs_id", increment=128, metadata=metadata)
 
 task_stage_logs = Table(
     "task_stage_logs",
@@ -241,6 +244,9 @@ task_stage_logs = Table(
     _id("agent_id", nullable=True),
     _json("detail", default="{}"),
     _created_at(),
+    Column("started_id", BigInteger),
+    _time("started_at"),
+    Column("frees", ARRAY(Text)),
     PrimaryKeyConstraint("task_id", "id"),
     _one_of(
         "event",

@@ -76,7 +76,7 @@ class Attempt:
             correlation_id=row["correlation_id"],
             input=row["input"],
             results=visible,
-            provenance=[_provenance(name, earlier[name]) for name in visible if name in earlier],
+            provenance=_Provenances({name: earlier[name] for name in visible if name in earlier}),
         )
         return cls(row, plan, job)
 
@@ -140,10 +140,13 @@ class Runner:
 
     def _after(self, attempt: Attempt, candidate: Candidate, answer: Answer) -> Outcome:
         if isinstance(answer, StageResult):
-            answer = _checked(attempt, answer)
-        if isinstance(answer, StageResult):
-            decision = attempt.plan.completed(attempt.job.stage, answer.output)
-            return _outcome(attempt, decision, candidate, answer)
+            try:
+                text = _checked(attempt, answer)
+            except InvalidResult as exc:
+                answer = exc
+            else:
+                decision = attempt.plan.completed(attempt.job.stage, answer.output)
+                return _outcome(attempt, decision, candidate, answer)._replace(output_text=text)
         return _outcome(attempt, self._failed(attempt, answer, candidate), candidate)
 
     def _failed(
@@ -233,22 +236,25 @@ def _await(calls: Sequence[_Call], while_running: WhileRunning) -> None:
             next_call = now + while_running(now - began)
 
 
-def _checked(attempt: Attempt, result: StageResult) -> Answer:
-    """Return the result, or what is wrong with it."""
+def _checked(attempt: Attempt, result: StageResult) -> str:
+    """Return the JSON text of a result's output; raise InvalidResult, which says what is wrong with the result."""
     try:
-        text = dumps({"output": result.output, "model": result.model})
+        output, model = dumps(result.output), dumps(result.model) if result.model is not None else b""
     except TypeError as exc:
-        return InvalidResult(f"the result has no JSON form: {exc}")
-    if not surely_storable(text) and (faults := unstorable({"output": result.output, "model": result.model})):
-        return InvalidResult("the result cannot be stored", faults=faults)
+        raise InvalidResult(f"the result has no JSON form: {exc}") from exc
+    if not (surely_storable(output) and surely_storable(model)) and (
+        faults := unstorable({"output": result.output, "model": result.model})
+    ):
+        raise InvalidResult("the result cannot be stored", faults=faults)
     if faults := _wrong_measures(result):
-        return InvalidResult("the result's measures are out of range", faults=faults)
-    if len(text) > MAX_OUTPUT_BYTES:
-        return InvalidResult(f"the result has {len(text)} bytes; at most {MAX_OUTPUT_BYTES} are allowed")
+        raise InvalidResult("the result's measures are out of range", faults=faults)
+    if len(output) + len(model) > MAX_OUTPUT_BYTES:
+        size = len(output) + len(model)
+        raise InvalidResult(f"the result has {size} bytes; at most {MAX_OUTPUT_BYTES} are allowed")
     schema = attempt.plan.schema(attempt.job.stage, "output_schema")
     if schema and (faults := schema.faults(result.output, "output")):
-        return InvalidResult("the result does not match the stage's output_schema", faults=faults)
-    return result
+        raise InvalidResult("the result does not match the stage's output_schema", faults=faults)
+    return output.decode()
 
 
 def _wrong_measures(result: StageResult) -> tuple[Fault, ...]:
@@ -285,6 +291,19 @@ def _outcome(
 
 def _no_agent(attempt: Attempt) -> NoAgent:
     return NoAgent(f"no active agent has the capability '{attempt.job.capability}'")
+
+
+class _Provenances(Sequence[Provenance]):
+    """Who did earlier stages, made when an agent asks: few do."""
+
+    def __init__(self, entries: Mapping[str, Sequence[Any]]) -> None:
+        self._entries = entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, place: Any) -> Any:
+        return [_provenance(stage, entry) for stage, entry in self._entries.items()][place]
 
 
 def _provenance(stage: str, entry: Sequence[Any]) -> Provenance:

@@ -29,7 +29,6 @@ from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 from steersman.tasks.words import Lane, Priority, lane_for
 
 LEASE_S = 30.0  # a killed worker's stages are free again after this
-SENT = frozenset({"stage.ready", "stage.retrying", "stage.failed"})  # facts that make messages
 MAX_JOBS = 100  # claimed at a time: what one agent is given, and what one statement changes
 MAX_JOBS_S = MAX_STAGE_TIMEOUT_S + 15.0  # how long they may take: the slowest agent, and storing what it gave
 RENEW_S = 10.0  # how often a worker renews its leases while agents are at work
@@ -60,11 +59,11 @@ class Report:
 
 @dataclass
 class _Batch:
-    """What was claimed: attempts and leases, facts not told yet, stages to mend, tasks whose views may be stale."""
+    """What was claimed: attempts and leases, whether their start was told, stages to mend, views that may be stale."""
 
     leases: list[Lease] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
-    untold: list[Fact] = field(default_factory=list)
+    told: bool = False
     mend: list[tuple[UUID, str]] = field(default_factory=list)
     stale_views: list[UUID] = field(default_factory=list)
 
@@ -131,7 +130,7 @@ class Engine:
             self._send(batch.attempts, outcomes, facts)
             self._reach("engine.sent")
             # After the followers are sent: they need not wait until somebody was told (docs/adr/0005).
-            self._publish([*batch.untold, *facts])
+            self._publish(facts)
             self._reach("engine.published")
             self._mend(batch)
         except Unavailable as exc:
@@ -178,9 +177,7 @@ class Engine:
         for row in rows:
             attempt = Attempt.of(row, projects[row["project_id"]], plans[row["template_id"]])
             batch.attempts.append(attempt)
-            if row["event_id"] is not None:
-                batch.untold.append(_started(attempt))
-            if row["event_id"] is None or attempt.lease_lost:
+            if attempt.lease_lost:
                 # Who held the lease before may have told nobody.
                 batch.stale_views.append(attempt.job.task_id)
         if rows:
@@ -203,9 +200,9 @@ class Engine:
 
     def _while_running(self, batch: "_Batch", waited_s: float) -> float:
         """Tell followers that agents are at work, and keep their leases; return after how long to be called again."""
-        if batch.untold:
-            self._publish(batch.untold)
-            batch.untold = []
+        if not batch.told:
+            self._publish([_started(attempt) for attempt in batch.attempts])
+            batch.told = True
             self._reach("engine.started")
         if waited_s >= RENEW_S:
             try:
@@ -226,27 +223,25 @@ class Engine:
 
     def _send(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome], facts: Sequence[Fact]) -> None:
         """Send what became ready, what is tried again, and the dead letters."""
-        to_send = [fact for fact in facts if fact.event in SENT and fact.stage is not None]
         by_task = {attempt.job.task_id.int: attempt for attempt in attempts}
         retried = [one for one in outcomes if one.decision.retry_delay_s]
         delays = {(one.task_id, one.stage): one.decision.retry_delay_s for one in retried}
         failed = {fact.task_id.int for fact in facts if fact.event == "task.failed"}
         deliveries: list[Delivery] = []
         letters: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for fact in to_send:
+        for fact in facts:
             attempt = by_task[fact.task_id.int]
-            stage = str(fact.stage)
-            queue = attempt.plan.stage(stage).queue
             if fact.event == "stage.failed":
-                letters[queue].append(_dead_letter(attempt, fact))
+                letters[attempt.plan.stage(str(fact.stage)).queue].append(_dead_letter(attempt, fact))
             elif fact.task_id.int in failed:
                 continue
-            elif fact.event == "stage.ready":
-                deliveries.append(self._delivery(queue, attempt, Job(fact.task_id, stage, fact.attempt or 1)))
-            else:
+            elif fact.event == "stage.retrying":
+                stage = str(fact.stage)
                 delay_s = delays.get((fact.task_id, stage)) or 0.0
                 job = Job(fact.task_id, stage, (fact.attempt or 1) + 1)
-                deliveries.append(self._delivery(queue, attempt, job, -int(-delay_s // 1)))
+                deliveries.append(self._delivery(attempt, job, -int(-delay_s // 1)))
+            for freed in fact.frees or ():
+                deliveries.append(self._delivery(attempt, Job(fact.task_id, freed, 1)))
         self._queues.send(deliveries)
         self._send_dead(letters)
 
@@ -254,7 +249,8 @@ class Engine:
         for queue, dead in letters.items():
             self._queues.send_dead(queue, dead)
 
-    def _delivery(self, queue: str, attempt: Attempt, job: Job, delay_s: int = 0) -> Delivery:
+    def _delivery(self, attempt: Attempt, job: Job, delay_s: int = 0) -> Delivery:
+        queue = attempt.plan.stage(job.stage).queue
         lane = lane_for(Priority(attempt.row["priority"]), self._lanes)
         return Delivery(queue, lane, job, delay_s)
 
@@ -299,7 +295,9 @@ def resend(queues: StageQueues, rows: Sequence[Mapping[str, Any]], lanes: tuple[
 
 def _started(attempt: Attempt) -> Fact:
     row, job = attempt.row, attempt.job
-    return Fact(row["event_id"], job.task_id, job.stage, "stage.started", job.attempt, "{}", row["event_at"])
+    return Fact(
+        row["started_id"], job.task_id, job.stage, "stage.started", job.attempt, "{}", row["started_at"]
+    )
 
 
 def _dead_letter(attempt: Attempt, fact: Fact) -> dict[str, Any]:

@@ -151,7 +151,7 @@ class LiveTasks:
         self._keep_view = client.register_script(_KEEP_VIEW)
 
     def publish(self, facts: Sequence[Fact]) -> None:
-        """Tell of facts (of any tasks): append them to the streams of watched tasks and outdate their views.
+        """Tell of facts (of any tasks), each event by itself: to the streams of watched tasks, outdating their views.
 
         One round trip when none of the tasks is watched, else two.
         """
@@ -299,8 +299,8 @@ def _ended_key(task_id: UUID) -> str:
 
 def _arguments(facts: Sequence[Fact]) -> list[Any]:
     """Return what scripts take of events: whether the task's end is among them, then each event."""
-    ends = any(fact.event in ENDS for fact in facts)
-    return ["1" if ends else "0", *map(_entry, sorted(facts, key=lambda fact: fact.id))]
+    events = sorted((event for fact in facts for event in fact.each()), key=lambda event: event.id)
+    return ["1" if any(event.event in ENDS for event in events) else "0", *map(_entry, events)]
 
 
 def _entry(fact: Fact) -> bytes:

@@ -76,6 +76,11 @@ class Plan:
         )
 
     @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """The stages that are ready from the start, in template order."""
+        return tuple(stage.name for stage in self.new_stages if stage.status is StageStatus.READY)
+
+    @cached_property
     def input_schema(self) -> Schema | None:
         """The compiled schema of a task's input, or None where the template has none."""
         document = self.template.input_schema
@@ -86,7 +91,7 @@ class Plan:
 
     def visible(self, name: str, results: Mapping[str, Result]) -> dict[str, Result]:
         """Return the results that a stage sees: those of its ancestors, None where they gave none."""
-        return {ancestor: results.get(ancestor) for ancestor in sorted(self.template.ancestors[name])}
+        return {ancestor: results.get(ancestor) for ancestor in self.template.ancestors_in_order[name]}
 
     def wanted(self, name: str, task_input: Mapping[str, Any], results: Mapping[str, Result]) -> bool:
         """Say whether the stage's `when` lets it run; a falsy value (false, null, empty) does not.

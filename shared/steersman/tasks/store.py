@@ -1,6 +1,6 @@
 """The SQL of tasks: each function carries out one decision for a whole batch in one round trip."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from steersman.db.arrays import documents, ids, plain, texts
 from steersman.db.connection import Database
 from steersman.db.statements import Statement
 from steersman.http.request import KeptAnswer
-from steersman.json import loads
+from steersman.json import dumps_text, loads
 from steersman.tasks.planner import Decision, LeaseLost, Plan, describe
 from steersman.tasks.words import Priority
 
@@ -29,7 +29,10 @@ def _sql(name: str) -> Statement:
 
 
 class Fact(NamedTuple):
-    """One line of a task's log: what happened, to which stage (None: to the task), as the database recorded it."""
+    """A line of a task's log: what happened, to which stage (None: to the task), as the database recorded it.
+
+    Lines are few and may tell more than one event: `each` tells them apart.
+    """
 
     id: int
     task_id: UUID
@@ -38,12 +41,31 @@ class Fact(NamedTuple):
     attempt: int | None
     text: str  # the detail as JSON, which few read
     created_at: datetime
+    started_id: int | None = None  # of an attempt that ended: its start's id, and when that was
+    started_at: datetime | None = None
+    frees: Sequence[str] | None = None  # the stages that became ready by it
 
     @property
     def detail(self) -> dict[str, Any]:
         """What there is to say of it: an object that the event's kind gives a form."""
         found: dict[str, Any] = loads(self.text)
         return found
+
+    def each(self) -> Iterator["Fact"]:
+        """Tell one by one, in order, what this line tells; their ids are those of the view task_events."""
+        if self.started_id is not None and self.started_at is not None:
+            yield Fact(
+                self.started_id,
+                self.task_id,
+                self.stage,
+                "stage.started",
+                self.attempt,
+                "{}",
+                self.started_at,
+            )
+        yield self._replace(started_id=None, started_at=None, frees=None)
+        for place, stage in enumerate(self.frees or (), start=1):
+            yield Fact(self.id + place, self.task_id, stage, "stage.ready", 1, "{}", self.created_at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +111,7 @@ class Outcome(NamedTuple):
     tokens: int = 0
     quality: float | None = None
     attempt: int | None = None
+    output_text: str | None = None  # the output's JSON where it is known already
 
 
 def submit(
@@ -117,6 +140,7 @@ def submit(
             "correlation_ids": texts(task.correlation_id for task in tasks),
             "open_sinks": plain(len(task.plan.template.sinks) for task in tasks),
             "deadlines": texts(task.deadline_at.isoformat() for task in tasks),
+            "sources": texts(",".join(task.plan.sources) for task in tasks),
             "stage_task_ids": ids(task.id for task, _ in stages),
             "stage_project_ids": ids(task.project_id for task, _ in stages),
             "stage_names": plain(stage.name for _, stage in stages),
@@ -233,7 +257,7 @@ def _results(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         **_keys(outcomes),
         **_costs(outcomes),
         "statuses": plain(decision.status for decision in decisions),
-        "outputs": documents(decision.output for decision in decisions),
+        "outputs": texts(map(_output_text, outcomes)),
         "errors": documents(decision.error for decision in decisions),
         "delays_s": plain(decision.retry_delay_s for decision in decisions),
         "releases": texts(",".join(decision.releases) for decision in decisions),
@@ -241,6 +265,11 @@ def _results(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "gives_output": plain(decision.gives_task_output for decision in decisions),
         "qualities": plain(one.quality for one in outcomes),
     }
+
+
+def _output_text(one: Outcome) -> str | None:
+    output = one.decision.output
+    return one.output_text or (None if output is None else dumps_text(output))
 
 
 def _failures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -337,15 +366,15 @@ def dead_stages(database: Database, stages: Sequence[tuple[UUID, str]]) -> list[
 
 
 def fact_count(database: Database, task_id: UUID) -> int:
-    """Return how many lines a task's log has."""
-    statement = "SELECT count(*) AS lines FROM task_stage_logs WHERE task_id = %(task_id)s"
-    return int(database.run(statement, {"task_id": task_id})[0]["lines"])
+    """Return of how many events a task's log tells."""
+    statement = "SELECT count(*) AS events FROM task_events WHERE task_id = %(task_id)s"
+    return int(database.run(statement, {"task_id": task_id})[0]["events"])
 
 
 def facts(database: Database, task_id: UUID, *, after: int = 0) -> list[Fact]:
-    """Return a task's log after line `after`, oldest first."""
+    """Return the events of a task's log after the one with id `after`, each by itself, oldest first."""
     statement = """
-        SELECT id, task_id, stage, event, attempt, detail::text, created_at FROM task_stage_logs
+        SELECT id, task_id, stage, event, attempt, detail::text, created_at FROM task_events
         WHERE task_id = %(task_id)s AND id > %(after)s
         ORDER BY id"""
     return _facts(database.tuples(statement, {"task_id": task_id, "after": after}))
@@ -430,7 +459,7 @@ def page(
 
 def _facts(rows: list[tuple[Any, ...]]) -> list[Fact]:
     """Return log lines, oldest first; their columns are those of Fact, in its order."""
-    return sorted(map(Fact._make, rows), key=lambda fact: fact.id)
+    return sorted((Fact(*row) for row in rows), key=lambda fact: fact.id)
 
 
 def _json(value: Any) -> Jsonb | None:

@@ -93,6 +93,11 @@ class Template(Part):
             found[stage.name] = frozenset(stage.needs).union(*(found[need] for need in stage.needs))
         return found
 
+    @cached_property
+    def ancestors_in_order(self) -> dict[str, tuple[str, ...]]:
+        """Stage name -> its ancestors, by name."""
+        return {name: tuple(sorted(ancestors)) for name, ancestors in self.ancestors.items()}
+
     @property
     def output_stage(self) -> str:
         return self.output or self.sinks[0]

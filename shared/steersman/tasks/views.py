@@ -39,7 +39,7 @@ class TaskSubmission(Body):
 
     template: TemplateName = "standard_query"
     template_version: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Default: the newest")
-    input: dict[str, Any]
+    input: dict[str, Any] = Field(repr=False)  # a library's debug log shows bodies as their `repr`
     project: ProjectSlug = "default"
     priority: Priority = Priority.MEDIUM
     requirements: list[Capability] = Field(
@@ -53,7 +53,7 @@ class TaskSubmission(Body):
 class TaskBatch(Body):
     """Up to 1,000 tasks, accepted all or none."""
 
-    tasks: list[TaskSubmission] = Field(min_length=1, max_length=MAX_BATCH)
+    tasks: list[TaskSubmission] = Field(min_length=1, max_length=MAX_BATCH, repr=False)
 
 
 class Cancellation(Body):

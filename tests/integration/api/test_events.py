@@ -26,7 +26,7 @@ def test_events_are_followed_by_long_poll(functions: Functions) -> None:
     assert rest["ended"]
     assert rest["events"][-1]["type"] == "steersman.task.completed.v1"
     ids = [event["id"] for event in first["events"] + rest["events"]]
-    assert len(set(ids)) == len(ids) == functions.rows("task_stage_logs")
+    assert len(set(ids)) == len(ids) == functions.rows("task_events")
     assert {event["source"] for event in rest["events"]} == {f"/v1/tasks/{task_id}"}
 
 

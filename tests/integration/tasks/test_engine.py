@@ -341,7 +341,7 @@ def test_workers_in_parallel_finish_every_task_exactly_once(rig: Rig, database_u
         thread.join(120)
     assert {rig.task(task_id)["status"] for task_id in task_ids} == {"completed"}
     assert len(rig.agent.jobs) == 4 * len(task_ids)
-    rows = rig.database.run("SELECT event, count(*) AS n FROM task_stage_logs GROUP BY event")
+    rows = rig.database.run("SELECT event, count(*) AS n FROM task_events GROUP BY event")
     counts = {row["event"]: row["n"] for row in rows}
     assert counts["task.completed"] == len(task_ids)
     assert counts["stage.completed"] == counts["stage.ready"] == 4 * len(task_ids)

@@ -163,7 +163,7 @@ def test_a_quick_start_is_told_together_with_its_end(rig: Rig, monkeypatch: pyte
 
     def note(facts: Sequence[Fact]) -> None:
         publish(facts)
-        told.append([fact.event for fact in facts])
+        told.append([event.event for fact in facts for event in fact.each()])
 
     monkeypatch.setattr(rig.live, "publish", note)
     rig.step()

@@ -41,6 +41,7 @@ class SqlCarrier:
         self.ids: list[UUID] = []
         self.plans: list[Plan] = []
         self.inputs: list[dict[str, Any]] = []
+        self.starts = set[int]()
         self.twin = self._with(database)
 
     def _with(self, database: Database) -> "SqlCarrier":
@@ -78,7 +79,8 @@ class SqlCarrier:
 
     def _grant(self, task: int, claim: Claim, row: dict[str, Any]) -> Grant:
         attempt = Attempt.of(row, claim.lease, self.plans[task])
-        first = row["event_id"] is not None
+        first = row["started_id"] not in self.starts
+        self.starts.add(row["started_id"])
         return Grant("claimed", row["attempt"], first, row["deadline_passed"], dict(attempt.job.results))
 
     def finish(self, finishes: Sequence[tuple[int, Finish]]) -> Told:
@@ -158,7 +160,13 @@ class SqlCarrier:
                 return
 
     def _told(self, facts: Sequence[Fact]) -> Told:
-        return [(self.ids.index(fact.task_id), (fact.event, fact.stage, fact.attempt)) for fact in facts]
+        """Return what lines tell but starts, of which their claims told."""
+        return [
+            (self.ids.index(event.task_id), (event.event, event.stage, event.attempt))
+            for fact in facts
+            for event in fact.each()
+            if event.event != "stage.started"
+        ]
 
 
 class SqlMachine(TaskMachine):

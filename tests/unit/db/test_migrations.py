@@ -11,7 +11,7 @@ from steersman.db.scripts import MIGRATIONS
 from steersman.db.tables import metadata
 from tests.unit.source_tree import ROOT, files, name_of
 
-NOT_TABLES_OF_OURS = {"task_analytics", "agent_performance_summary", "alembic_version"}
+NOT_TABLES_OF_OURS = {"task_analytics", "task_events", "agent_performance_summary", "alembic_version"}
 
 
 def test_revisions_form_one_line() -> None:

@@ -1,6 +1,7 @@
 -- Lease the attempts that a batch of messages asks for; a row comes back for each lease that was granted.
 -- Granted are stages that wait for a worker, up to the attempt asked for, and those whose worker fell silent; the
 -- same lease again is granted again. That the task is open follows: whatever ends a task cancels its open stages.
+-- That an attempt started is noted in its stage, for the line that ends it; only of one that was lost it is logged here.
 -- `wanted` is sorted by key, and its LIMIT (which bounds nothing) makes the planner expect few rows of it: so every
 -- stage is found, and locked, in the order of keys, by its primary key, whatever the statistics say.
 WITH wanted AS (
@@ -12,19 +13,22 @@ WITH wanted AS (
   SET status = 'running', lease_id = w.lease_id,
       lease_expires_at = clock_timestamp() + make_interval(secs => %(lease_s)s),
       started_at = CASE WHEN s.status = 'running' AND s.lease_id = w.lease_id THEN s.started_at ELSE clock_timestamp() END,
+      started_id = CASE WHEN s.status = 'running' AND s.lease_id = w.lease_id THEN s.started_id
+                        ELSE nextval('task_stage_logs_id') END,
+      lost_id = CASE WHEN s.status = 'running' AND s.lease_id <> w.lease_id THEN s.started_id END,
+      lost_at = CASE WHEN s.status = 'running' AND s.lease_id <> w.lease_id THEN s.started_at END,
       attempt = s.attempt + (s.status = 'running' AND s.lease_id <> w.lease_id)::int,
       error = CASE WHEN s.status = 'running' AND s.lease_id <> w.lease_id THEN %(lease_lost)s ELSE s.error END
   FROM wanted w
   WHERE s.task_id = w.task_id AND s.name = w.stage
     AND (s.status = 'ready' AND s.attempt <= w.attempt
          OR s.status = 'running' AND (s.lease_id = w.lease_id OR s.lease_expires_at <= clock_timestamp()))
-  RETURNING w.place, s.task_id, s.name, s.project_id, s.attempt, s.error, s.started_at,
-            s.started_at >= statement_timestamp() AS first_time
+  RETURNING w.place, s.task_id, s.name, s.project_id, s.attempt, s.error, s.started_id, s.started_at, s.lost_id,
+            s.lost_at, s.started_at >= statement_timestamp() AS first_time
 ), found AS (
   SELECT c.*, t.status AS task_status, t.template_id, t.priority, t.input,
          t.constraints ->> 'budget_usd' AS budget_usd, t.correlation_id, t.cost_usd,
-         t.deadline_at <= clock_timestamp() AS deadline_passed,
-         CASE WHEN c.first_time THEN nextval('task_stage_logs_id') END AS event_id
+         t.deadline_at <= clock_timestamp() AS deadline_passed
   FROM claimed c JOIN task_histories t ON t.id = c.task_id
 ), started AS (
   UPDATE task_histories t
@@ -34,10 +38,11 @@ WITH wanted AS (
   WHERE t.id = f.task_id AND t.status IN ('pending', 'retrying')
 ), logged AS (
   INSERT INTO task_stage_logs (id, task_id, project_id, stage, event, attempt, created_at)
-  SELECT event_id, task_id, project_id, name, 'stage.started', attempt, started_at FROM found WHERE first_time
+  SELECT lost_id, task_id, project_id, name, 'stage.started', attempt - 1, lost_at FROM claimed
+  WHERE lost_id IS NOT NULL AND first_time
 )
 SELECT f.place, f.name AS stage, f.attempt, f.error AS last_error, f.project_id::text, f.template_id::text, f.priority,
-       f.input, f.budget_usd, f.correlation_id, f.cost_usd, f.deadline_passed, f.event_id, f.started_at AS event_at,
+       f.input, f.budget_usd, f.correlation_id, f.cost_usd, f.deadline_passed, f.started_id, f.started_at,
        (SELECT json_object_agg(p.name, json_build_array(p.status, p.output, p.agent_name, p.model, p.cost_usd::text,
                  p.tokens, (extract(epoch FROM p.finished_at - p.started_at) * 1000)::int))
         FROM task_stages p WHERE p.task_id = f.task_id AND p.status IN ('completed', 'skipped')) AS earlier

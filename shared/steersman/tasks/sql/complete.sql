@@ -1,5 +1,6 @@
 -- Carry out the decisions on a batch of attempts that do not fail their task: store results, release dependants,
 -- finish tasks, write the log. An attempt counts only while its lease is held; of another nothing comes back.
+-- A line of the log tells of an attempt's end and start; what became ready stands in the last line of its task.
 -- `decided` is sorted by key and limited as in claim.sql. Stages are locked before tasks. What agents did is added to
 -- the first slot that no other transaction uses now, so that workers do not wait for each other's commits there.
 WITH decided AS (
@@ -22,8 +23,8 @@ WITH decided AS (
   WHERE s.task_id = d.task_id AND s.name = d.stage AND s.status = 'running' AND s.lease_id = d.lease_id
   RETURNING s.task_id, s.name, s.project_id, s.capability, s.status, s.attempt - (d.status = 'ready')::int AS attempt,
             CASE WHEN d.gives_output THEN d.output END AS output, d.error, d.delay_s, d.releases, d.ends_sink,
-            d.gives_output, d.agent_id, d.agent_name, d.model, d.cost_usd, d.tokens, d.quality,
-            (extract(epoch FROM clock_timestamp() - s.started_at) * 1000)::bigint AS duration_ms
+            d.gives_output, d.agent_id, d.agent_name, d.model, d.cost_usd, d.tokens, d.quality, s.started_id,
+            s.started_at, (extract(epoch FROM clock_timestamp() - s.started_at) * 1000)::bigint AS duration_ms
 ), released AS (
   UPDATE task_stages s
   SET pending_needs = s.pending_needs - r.needs,
@@ -35,7 +36,11 @@ WITH decided AS (
         GROUP BY e.task_id, dependant ORDER BY e.task_id, dependant
         LIMIT %(count)s * 1000) r
   WHERE s.task_id = r.task_id AND s.name = r.dependant AND s.status = 'pending'
-  RETURNING s.task_id, s.name, s.project_id, s.status, s.attempt
+  RETURNING s.task_id, s.name, s.status
+), freed AS (
+  -- One document for all: a join would be made for the one row that the planner expects.
+  SELECT jsonb_object_agg(task_id, names) AS by_task
+  FROM (SELECT task_id, string_agg(name, ',' ORDER BY name) AS names FROM released WHERE status = 'ready' GROUP BY task_id) r
 ), finished AS (
   UPDATE task_histories t
   SET open_sinks = t.open_sinks - o.sinks,
@@ -72,20 +77,22 @@ WITH decided AS (
     cost_usd = p.cost_usd + excluded.cost_usd, tokens = p.tokens + excluded.tokens,
     quality_sum = p.quality_sum + excluded.quality_sum, quality_count = p.quality_count + excluded.quality_count
 )
-INSERT INTO task_stage_logs (task_id, project_id, stage, event, attempt, agent_id, detail, created_at)
-SELECT task_id, project_id, stage, event, attempt, agent_id, detail, clock_timestamp()
+INSERT INTO task_stage_logs (task_id, project_id, stage, event, attempt, agent_id, detail, started_id, started_at,
+  frees, created_at)
+SELECT task_id, project_id, stage, event, attempt, agent_id, detail, started_id, started_at, frees, clock_timestamp()
 FROM (
   SELECT 1 AS rank, task_id, project_id, name AS stage,
          CASE status WHEN 'ready' THEN 'stage.retrying' ELSE 'stage.' || status END AS event, attempt, agent_id,
          jsonb_strip_nulls(jsonb_build_object('agent', agent_name, 'model', model, 'duration_ms', duration_ms,
-           'retry_delay_s', delay_s, 'error', error)) AS detail
-  FROM ended
+           'retry_delay_s', delay_s, 'error', error)) AS detail,
+         started_id, started_at,
+         CASE WHEN last THEN string_to_array((SELECT by_task FROM freed) ->> task_id::text, ',') END AS frees
+  FROM (SELECT *, lead(task_id) OVER (ORDER BY task_id, name) IS DISTINCT FROM task_id AS last FROM ended) e
   UNION ALL
-  SELECT 2, task_id, project_id, name, 'stage.ready', attempt, NULL, '{}' FROM released WHERE status = 'ready'
-  UNION ALL
-  SELECT 3, id, project_id, NULL, 'task.completed', NULL, NULL,
-         jsonb_strip_nulls(jsonb_build_object('quality_score', quality_score, 'cost_usd', cost_usd::text))
+  SELECT 2, id, project_id, NULL, 'task.completed', NULL, NULL,
+         jsonb_strip_nulls(jsonb_build_object('quality_score', quality_score, 'cost_usd', cost_usd::text)),
+         NULL, NULL, NULL
   FROM finished WHERE status = 'completed'
 ) AS facts
-ORDER BY rank
-RETURNING id, task_id, stage, event, attempt, detail::text, created_at
+ORDER BY rank, task_id, stage
+RETURNING id, task_id, stage, event, attempt, detail::text, created_at, started_id, started_at, frees

@@ -14,13 +14,13 @@ WITH decided AS (
   FROM decided d
   WHERE s.task_id = d.task_id AND s.name = d.stage AND s.status = 'running' AND s.lease_id = d.lease_id
   RETURNING s.task_id, s.name, s.project_id, s.capability, s.attempt, d.error, d.agent_id, d.agent_name, d.model,
-            d.cost_usd, d.tokens, (extract(epoch FROM clock_timestamp() - s.started_at) * 1000)::bigint AS duration_ms
+            d.cost_usd, d.tokens, s.started_id, s.started_at, (extract(epoch FROM clock_timestamp() - s.started_at) * 1000)::bigint AS duration_ms
 ), doomed AS (
   SELECT task_id, (array_agg(error || jsonb_build_object('stage', name) ORDER BY name))[1] AS error,
          array_agg(name) AS names, sum(cost_usd) AS cost_usd, sum(tokens) AS tokens
   FROM ended GROUP BY task_id ORDER BY task_id LIMIT %(count)s
 ), unneeded AS (
-  SELECT s.task_id, s.name
+  SELECT s.task_id, s.name, CASE WHEN s.status = 'running' THEN s.started_id END AS started_id
   FROM doomed f JOIN task_stages s ON s.task_id = f.task_id
   WHERE s.status IN ('pending', 'ready', 'running', 'awaiting') AND s.name <> ALL (f.names)
   ORDER BY s.task_id, s.name
@@ -30,7 +30,7 @@ WITH decided AS (
   SET status = 'cancelled', finished_at = clock_timestamp(), lease_id = NULL, lease_expires_at = NULL
   FROM (SELECT * FROM unneeded LIMIT %(count)s * 1000) u
   WHERE s.task_id = u.task_id AND s.name = u.name AND s.status IN ('pending', 'ready', 'running', 'awaiting')
-  RETURNING s.task_id, s.name, s.project_id, s.attempt
+  RETURNING s.task_id, s.name, s.project_id, s.attempt, u.started_id, s.started_at
 ), finished AS (
   UPDATE task_histories t
   SET status = 'failed', error = f.error, cost_usd = t.cost_usd + f.cost_usd, tokens = t.tokens + f.tokens,
@@ -55,19 +55,22 @@ WITH decided AS (
     duration_ms_max = greatest(p.duration_ms_max, excluded.duration_ms_max),
     cost_usd = p.cost_usd + excluded.cost_usd, tokens = p.tokens + excluded.tokens
 )
-INSERT INTO task_stage_logs (task_id, project_id, stage, event, attempt, agent_id, detail, created_at)
-SELECT task_id, project_id, stage, event, attempt, agent_id, detail, clock_timestamp()
+INSERT INTO task_stage_logs (task_id, project_id, stage, event, attempt, agent_id, detail, started_id, started_at,
+  created_at)
+SELECT task_id, project_id, stage, event, attempt, agent_id, detail, started_id,
+       CASE WHEN started_id IS NOT NULL THEN started_at END, clock_timestamp()
 FROM (
   SELECT 1 AS rank, task_id, project_id, name AS stage, 'stage.failed' AS event, attempt, agent_id,
          jsonb_strip_nulls(jsonb_build_object('agent', agent_name, 'model', model, 'duration_ms', duration_ms,
-           'error', error)) AS detail
+           'error', error)) AS detail, started_id, started_at
   FROM ended
   UNION ALL
-  SELECT 2, task_id, project_id, name, 'stage.cancelled', attempt, NULL, '{}' FROM cancelled
+  SELECT 2, task_id, project_id, name, 'stage.cancelled', attempt, NULL, '{}', started_id, started_at FROM cancelled
   UNION ALL
   SELECT 3, id, project_id, NULL, 'task.failed', NULL, NULL,
-         jsonb_strip_nulls(jsonb_build_object('quality_score', quality_score, 'cost_usd', cost_usd::text, 'error', error))
+         jsonb_strip_nulls(jsonb_build_object('quality_score', quality_score, 'cost_usd', cost_usd::text, 'error', error)),
+         NULL, NULL
   FROM finished
 ) AS facts
 ORDER BY rank
-RETURNING id, task_id, stage, event, attempt, detail::text, created_at
+RETURNING id, task_id, stage, event, attempt, detail::text, created_at, started_id, started_at, frees

@@ -8,4 +8,4 @@ FROM (SELECT * FROM unnest(%(task_ids)s::uuid[], %(stages)s::text[], %(leases)s:
       LIMIT %(count)s) d
 JOIN task_stages s ON s.task_id = d.task_id AND s.name = d.stage
 WHERE s.lease_id IS DISTINCT FROM d.lease_id
-RETURNING id, task_id, stage, event, attempt, detail::text, created_at
+RETURNING id, task_id, stage, event, attempt, detail::text, created_at, started_id, started_at, frees

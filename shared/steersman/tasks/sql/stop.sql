@@ -2,7 +2,7 @@
 WITH named AS (
   SELECT * FROM unnest(%(task_ids)s::uuid[], %(errors)s::jsonb[]) AS n (task_id, error)
 ), open AS (
-  SELECT s.task_id, s.name
+  SELECT s.task_id, s.name, CASE WHEN s.status = 'running' THEN s.started_id END AS started_id
   FROM task_stages s JOIN named n ON n.task_id = s.task_id
   WHERE s.status IN ('pending', 'ready', 'running', 'awaiting')
   ORDER BY s.task_id, s.name
@@ -19,7 +19,7 @@ WITH named AS (
   SET status = 'cancelled', finished_at = clock_timestamp(), lease_id = NULL, lease_expires_at = NULL
   FROM open o JOIN ending e ON e.id = o.task_id
   WHERE s.task_id = o.task_id AND s.name = o.name AND s.status IN ('pending', 'ready', 'running', 'awaiting')
-  RETURNING s.task_id, s.name, s.project_id, s.attempt
+  RETURNING s.task_id, s.name, s.project_id, s.attempt, o.started_id, s.started_at
 ), ended AS (
   UPDATE task_histories t
   SET status = %(status)s, error = e.error, finished_at = clock_timestamp()
@@ -27,13 +27,17 @@ WITH named AS (
   WHERE t.id = e.id AND t.status IN ('pending', 'running', 'awaiting', 'retrying')
   RETURNING t.id, t.project_id, t.error
 )
-INSERT INTO task_stage_logs (task_id, project_id, stage, event, attempt, detail, created_at)
-SELECT task_id, project_id, stage, event, attempt, detail, clock_timestamp()
+INSERT INTO task_stage_logs (task_id, project_id, stage, event, attempt, detail, started_id, started_at, created_at)
+SELECT task_id, project_id, stage, event, attempt, detail, started_id,
+       CASE WHEN started_id IS NOT NULL THEN started_at END, clock_timestamp()
 FROM (
-  SELECT 1 AS rank, task_id, project_id, name AS stage, 'stage.cancelled' AS event, attempt, '{}'::jsonb AS detail
+  SELECT 1 AS rank, task_id, project_id, name AS stage, 'stage.cancelled' AS event, attempt, '{}'::jsonb AS detail,
+         started_id, started_at
   FROM cancelled
   UNION ALL
-  SELECT 2, id, project_id, NULL, 'task.' || %(status)s, NULL, jsonb_strip_nulls(jsonb_build_object('error', error)) FROM ended
+  SELECT 2, id, project_id, NULL, 'task.' || %(status)s, NULL, jsonb_strip_nulls(jsonb_build_object('error', error)),
+         NULL, NULL
+  FROM ended
 ) AS facts
 ORDER BY rank, task_id, stage
-RETURNING id, task_id, stage, event, attempt, detail::text, created_at
+RETURNING id, task_id, stage, event, attempt, detail::text, created_at, started_id, started_at, frees

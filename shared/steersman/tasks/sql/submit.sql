@@ -25,15 +25,6 @@ WITH tasks AS (
     SET request_hash = CASE WHEN idempotency_keys.created_at <= now() - interval '24 hours' THEN excluded.request_hash END,
         response = excluded.response, created_at = now()
 )
-INSERT INTO task_stage_logs (task_id, project_id, stage, event, attempt, created_at)
-SELECT task_id, project_id, stage, event, attempt, %(created_at)s
-FROM (
-  SELECT 1 AS rank, id AS task_id, project_id, NULL AS stage, 'task.submitted' AS event, NULL::int AS attempt
-  FROM unnest(%(ids)s::uuid[], %(project_ids)s::uuid[]) AS t (id, project_id)
-  UNION ALL
-  SELECT 2, task_id, project_id, name, 'stage.ready', 1
-  FROM unnest(%(stage_task_ids)s::uuid[], %(stage_project_ids)s::uuid[], %(stage_names)s::text[],
-              %(stage_statuses)s::text[]) AS s (task_id, project_id, name, status)
-  WHERE status = 'ready'
-) AS facts
-ORDER BY rank
+INSERT INTO task_stage_logs (task_id, project_id, event, frees, created_at)
+SELECT id, project_id, 'task.submitted', string_to_array(sources, ','), %(created_at)s
+FROM unnest(%(ids)s::uuid[], %(project_ids)s::uuid[], %(sources)s::text[]) AS t (id, project_id, sources)
