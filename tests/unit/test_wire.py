@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from steersman.events import cloudevent
 from steersman.ids import first_id_at, new_id
 from steersman.json import dumps, dumps_text, loads, rfc3339
-from steersman.tasks.store import Fact
+from steersman.tasks.log_store import Fact
 
 MOMENT = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from steersman.json import rfc3339
-from steersman.tasks.store import Fact
+from steersman.tasks.log_store import Fact
 
 
 def of_fact(fact: Fact) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from steersman.agents.selection import Candidate
 from steersman.errors import AgentError, Fault, InvalidResult, NoAgent, StageTimeout, SteersmanError
 from steersman.failpoints import Reach, unarmed
 from steersman.json import dumps
+from steersman.tasks.attempt_store import Lease, Outcome
 from steersman.tasks.planner import (
     BudgetSpent,
     DeadlinePassed,
@@ -28,7 +29,6 @@ from steersman.tasks.planner import (
     describe,
 )
 from steersman.tasks.storable import surely_storable, unstorable
-from steersman.tasks.store import Lease, Outcome
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 
 MAX_OUTPUT_BYTES = 256 * 1024
@@ -62,7 +62,7 @@ class Attempt:
 
     @classmethod
     def of(cls, row: Mapping[str, Any], project_id: UUID, plan: Plan) -> "Attempt":
-        """Build an attempt from a row of `store.claim`."""
+        """Build an attempt from a row of `attempt_store.claim`."""
         earlier = row["earlier"] or {}
         stage = plan.stage(row["stage"])
         visible = plan.visible(stage.name, {name: entry[1] for name, entry in earlier.items()})

@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil, inf
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -19,12 +19,14 @@ from steersman.db.connection import Database
 from steersman.errors import Unavailable
 from steersman.failpoints import Reach, unarmed
 from steersman.ids import new_id
-from steersman.tasks import store
+from steersman.tasks import attempt_store, unsent_store
+from steersman.tasks.attempt_store import Completion, Lease, Outcome
 from steersman.tasks.attempts import Attempt, Runner
 from steersman.tasks.live import LiveTasks
+from steersman.tasks.log_store import Fact
 from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
-from steersman.tasks.store import Completion, Fact, Lease, Outcome
+from steersman.tasks.resending import Warn, resend
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 from steersman.tasks.words import Lane, Priority, lane_for
 
@@ -33,8 +35,6 @@ MAX_JOBS = 100  # claimed at a time: what one agent is given, and what one state
 MAX_JOBS_S = MAX_STAGE_TIMEOUT_S + 15.0  # how long they may take: the slowest agent, and storing what it gave
 RENEW_S = 10.0  # how often a worker renews its leases while agents are at work
 PATIENCE_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # waits for a database that does not take results
-
-Warn = Callable[[str, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Engine:
     def _claim(self, jobs: Sequence[Job], report: Report) -> "_Batch":
         lease_id = new_id()  # one for the whole batch: who holds it is this call
         leases = [Lease(*job, lease_id) for job in jobs]
-        rows = store.claim(self._database, leases, lease_s=LEASE_S)
+        rows = attempt_store.claim(self._database, leases, lease_s=LEASE_S)
         self._reach("engine.claimed")
         batch = _Batch(leases=[row["lease"] for row in rows])
         plans = self._plans_of({row["template_id"] for row in rows})
@@ -189,7 +189,7 @@ class Engine:
 
     def _judge(self, refused: Sequence[Lease], batch: "_Batch", report: Report) -> None:
         """Account for jobs that are not ours. A busy one is dropped: its lease has a holder, or the sweep."""
-        for row in store.judge(self._database, refused):
+        for row in attempt_store.judge(self._database, refused):
             report.counts[row["verdict"]] += 1
             if row["verdict"] in {"done", "stale"}:
                 batch.mend.append((row["task_id"], row["stage"]))
@@ -206,7 +206,7 @@ class Engine:
             self._reach("engine.started")
         if waited_s >= RENEW_S:
             try:
-                store.renew(self._database, batch.leases, lease_s=LEASE_S)
+                attempt_store.renew(self._database, batch.leases, lease_s=LEASE_S)
             except Unavailable as exc:
                 self._warn("leases were not renewed", {"reason": exc.message})
         return RENEW_S
@@ -215,11 +215,11 @@ class Engine:
         """Store results; a database that is away is waited for, because another attempt costs more."""
         for patience_s in PATIENCE_S:
             try:
-                return store.complete(self._database, outcomes)
+                return attempt_store.complete(self._database, outcomes)
             except Unavailable as exc:
                 self._warn("results were not stored yet", {"reason": exc.message})
                 self._sleep(patience_s)
-        return store.complete(self._database, outcomes)
+        return attempt_store.complete(self._database, outcomes)
 
     def _send(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome], facts: Sequence[Fact]) -> None:
         """Send what became ready, what is tried again, and the dead letters."""
@@ -258,9 +258,9 @@ class Engine:
         """A job found done or replaced may come again because its worker died before it sent and told: do that now."""
         mended = sorted({task_id for task_id, _ in batch.mend})
         if mended:
-            resend(self._queues, store.ready_stages(self._database, mended), self._lanes)
+            resend(self._queues, unsent_store.ready_stages(self._database, mended), self._lanes)
             letters: dict[str, list[dict[str, Any]]] = defaultdict(list)
-            for row in store.dead_stages(self._database, batch.mend):
+            for row in unsent_store.dead_stages(self._database, batch.mend):
                 letters[row.pop("queue")].append(row)
             self._send_dead(letters)
         if not mended and not batch.stale_views:
@@ -276,21 +276,6 @@ class Engine:
         except Unavailable as exc:
             # Postgres has the truth; readers rebuild what Redis lacks.
             self._warn("events were not published", {"reason": exc.message})
-
-
-def resend(queues: StageQueues, rows: Sequence[Mapping[str, Any]], lanes: tuple[Lane, ...]) -> None:
-    """Send a job for each row (task_id, stage, queue, attempt, priority and, if it must wait, delay_s)."""
-    queues.send(
-        [
-            Delivery(
-                row["queue"],
-                lane_for(Priority(row["priority"]), lanes),
-                Job(row["task_id"], row["stage"], row["attempt"]),
-                ceil(row.get("delay_s", 0)),
-            )
-            for row in rows
-        ]
-    )
 
 
 def _started(attempt: Attempt) -> Fact:

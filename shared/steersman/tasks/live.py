@@ -1,7 +1,7 @@
 """What Redis holds of the tasks that somebody watches: an event stream and a cached view of each, and who is watched.
 
   steersman:watched  sorted set of task ids by the time until which they are watched. Workers tell of these tasks only:
-                     most are looked at when they have ended, or never
+                     most are looked at when they have ended, or never. Behind an id an e: only its end is waited for
   task:{id}:events   stream, one event an entry (`_entry`); either whole from the task's first event on, or absent
   task:{id}:ended    stream of one entry, there from the task's end on: who waits for that blocks on it
   task:{id}:view     hash: epoch and ended (of the stream), has:{event} for each of its events, version (grows with
@@ -29,7 +29,7 @@ from steersman.cache.connection import translated_errors
 from steersman.errors import Fault, InvalidInput
 from steersman.events import cloudevent
 from steersman.json import dumps, loads
-from steersman.tasks.store import Fact
+from steersman.tasks.log_store import Fact
 
 WATCHED = "steersman:watched"
 WATCHED_S = 120  # a follower asks again every 25 s
@@ -161,12 +161,9 @@ class LiveTasks:
         for fact in facts:
             by_task[fact.task_id.int].append(fact)
         with translated_errors():
-            members: Any = [of_task[0].task_id.bytes for of_task in by_task.values()]
-            until = self._redis.zmscore(WATCHED, members)
             calls = [
                 (*_keys(of_task[0].task_id), _ended_key(of_task[0].task_id), *_arguments(of_task))
-                for of_task, watched in zip(by_task.values(), until, strict=True)
-                if watched is not None
+                for of_task in self._watched(list(by_task.values()))
             ]
             if calls and (unknown := self._call_publish(calls)):
                 # Redis forgets scripts when it restarts; asking for them each time would cost a round trip.
@@ -174,10 +171,22 @@ class LiveTasks:
                 if self._call_publish(unknown):
                     raise redis.RedisError("the script is not known although it was loaded")
 
-    def watch(self, task_id: UUID) -> bool:
-        """Have events of a task told here for two minutes from now on; say whether they were already."""
+    def _watched(self, tasks: list[list[Fact]]) -> list[list[Fact]]:
+        """Return of facts by task those that somebody watches, or whose end somebody waits for."""
+        ended = [any(fact.event in ENDS for fact in of_task) for of_task in tasks]
+        members = [of_task[0].task_id.bytes for of_task in tasks]
+        members += [
+            _member(of_task[0].task_id, True) for of_task, end in zip(tasks, ended, strict=True) if end
+        ]
+        until = iter(self._redis.zmscore(WATCHED, members))  # type: ignore[arg-type]  # bytes are members too
+        watched = [next(until) is not None for _ in tasks]
+        awaited = [end and next(until) is not None for end in ended]
+        return [of_task for of_task, *asked in zip(tasks, watched, awaited, strict=True) if any(asked)]
+
+    def watch(self, task_id: UUID, *, only_end: bool = False) -> bool:
+        """Have events of a task (or its end only) told here for two minutes from now on; say if they were already."""
         with translated_errors():
-            return bool(self._watch(keys=[WATCHED], args=[task_id.bytes, WATCHED_S]))
+            return bool(self._watch(keys=[WATCHED], args=[_member(task_id, only_end), WATCHED_S]))
 
     def _call_publish(self, calls: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Run the script once for each call, in one round trip, and return the calls for which it is not known."""
@@ -245,17 +254,17 @@ class LiveTasks:
         with translated_errors():
             self._rebuild(keys=_keys(task_id), args=[uuid4().hex, *_arguments(facts)])
 
-    def view(self, task_id: UUID) -> tuple[dict[str, Any] | None, int]:
+    def view(self, task_id: UUID, *, only_end: bool = False) -> tuple[dict[str, Any] | None, int]:
         """Return the cached view, or None, and the version that a new one must be kept under.
 
-        The task is watched from then on, so that an event outdates what is kept.
+        The task is watched from then on, so that an event outdates what is kept; or its end only, by who keeps nothing.
         """
         with translated_errors():
             try:
-                (body, until, of_version, version), now = self._look(task_id)
+                (body, until, of_version, version), now = self._look(task_id, only_end)
             except redis.exceptions.NoScriptError:
-                self.watch(task_id)  # which has Redis know the script
-                (body, until, of_version, version), now = self._look(task_id)
+                self.watch(task_id, only_end=only_end)  # which has Redis know the script
+                (body, until, of_version, version), now = self._look(task_id, only_end)
         fresh = body is not None and int(until) >= now and of_version == (version or b"0")
         return (loads(body) if fresh else None), int(version or 0)
 
@@ -265,10 +274,10 @@ class LiveTasks:
             until = self._redis.time()[0] + (AFTER_END_S if ended else RUNNING_VIEW_S)
             self._keep_view(keys=[_keys(task_id)[1]], args=[version, body, until, AFTER_END_S])
 
-    def _look(self, task_id: UUID) -> tuple[list[Any], int]:
+    def _look(self, task_id: UUID, only_end: bool) -> tuple[list[Any], int]:
         """Watch a task and return what is kept of its view, and the time (seconds since 1970), in one round trip."""
         with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.evalsha(self._watch.sha, 1, WATCHED, task_id.bytes, WATCHED_S)
+            pipeline.evalsha(self._watch.sha, 1, WATCHED, _member(task_id, only_end), WATCHED_S)
             pipeline.hmget(_keys(task_id)[1], ["body", "body_until", "body_version", "version"])
             pipeline.time()
             _, kept, (now, _) = pipeline.execute()
@@ -286,6 +295,10 @@ class LiveTasks:
         if epoch.decode() != asked_epoch:
             return self._snapshot(stream, view, epoch.decode(), "0-0")
         return epoch.decode(), ended is not None, entries
+
+
+def _member(task_id: UUID, only_end: bool) -> bytes:
+    return task_id.bytes + b"e" if only_end else task_id.bytes
 
 
 def _keys(task_id: UUID) -> list[str]:

@@ -11,7 +11,7 @@ from steersman.errors import Conflict, NotFound, Unavailable
 from steersman.events import cloudevent
 from steersman.http import cursors
 from steersman.json import dumps, loads
-from steersman.tasks import status_store, store
+from steersman.tasks import log_store, page_store, task_store
 from steersman.tasks.live import EventPage, LiveTasks
 from steersman.tasks.plans import Plans
 from steersman.tasks.words import TaskStatus
@@ -40,7 +40,7 @@ class Tasks:
         view: dict[str, Any] | None = None
         version: int | None = None
         with suppress(Unavailable):
-            view, version = self._live.view(task_id)
+            view, version = self._live.view(task_id, only_end=wait_s > 0)
         if view is not None and (wait_s <= 0 or TaskStatus(view["status"]).final):
             return view
         self._wait_for_end(task_id, until, watched=version is not None)
@@ -61,9 +61,9 @@ class Tasks:
         limit: int,
         outputs: bool = False,
     ) -> dict[str, Any]:
-        """Return {"tasks", "next_cursor"}, newest first. `filters` and `outputs` as in `store.page`."""
+        """Return {"tasks", "next_cursor"}, newest first. `filters` and `outputs` as in `page_store.page`."""
         before = cursors.decode_id("tasks", cursor)
-        rows, more = store.page(
+        rows, more = page_store.page(
             self._database, project_id, filters=filters, before=before, limit=limit, outputs=outputs
         )
         return {"tasks": rows, "next_cursor": cursors.encode("tasks", str(rows[-1]["id"])) if more else None}
@@ -71,7 +71,7 @@ class Tasks:
     def cancel(self, task_id: UUID, *, by: str, reason: str | None) -> dict[str, Any]:
         """Cancel an open task; harmless to repeat. Raise NotFound, or Conflict when it has ended otherwise."""
         error = {"code": "cancelled", "message": reason or "cancelled on request", "by": by}
-        facts = store.stop(self._database, [task_id], status=TaskStatus.CANCELLED, errors=[error])
+        facts = task_store.stop(self._database, [task_id], status=TaskStatus.CANCELLED, errors=[error])
         if facts:
             with suppress(Unavailable):  # readers rebuild what Redis lacks
                 self._live.publish(facts)
@@ -88,7 +88,7 @@ class Tasks:
             if page is None:
                 self._found(task_id)
                 self._live.begin_rebuild(task_id)
-                self._live.rebuild(task_id, store.facts(self._database, task_id))
+                self._live.rebuild(task_id, log_store.facts(self._database, task_id))
                 page, doubtful = self._live.read(task_id, after, wait_s=wait_s), False
             elif doubtful and self._completed(task_id):
                 page = self._live.read(task_id, after, wait_s=0)
@@ -106,9 +106,9 @@ class Tasks:
         One may have been lost on its way to Redis. Asked when somebody begins to follow, at silences and at the end, so
         that no follower misses any.
         """
-        if self._live.length(task_id) >= store.fact_count(self._database, task_id):
+        if self._live.length(task_id) >= log_store.fact_count(self._database, task_id):
             return False
-        self._live.rebuild(task_id, store.facts(self._database, task_id))
+        self._live.rebuild(task_id, log_store.facts(self._database, task_id))
         return True
 
     def _events_without_cache(self, task_id: UUID, after: str | None, wait_s: float) -> EventPage:
@@ -117,7 +117,7 @@ class Tasks:
         until = monotonic() + wait_s
         known = int(after[3:]) if after and after.startswith("pg.") and after[3:].isdigit() else 0
         while True:
-            facts = store.facts(self._database, task_id)
+            facts = log_store.facts(self._database, task_id)
             events = [cloudevent.of_fact(fact) for fact in facts]
             ended = any(cloudevent.ends_task(event["type"]) for event in events)
             if len(facts) != known or ended or monotonic() >= until:
@@ -136,18 +136,18 @@ class Tasks:
             try:
                 if self._live.wait_for_end(task_id, min(left, LOOK_S)):
                     return
-                self._live.watch(task_id)
+                self._live.watch(task_id, only_end=True)
             except Unavailable:
                 watched = False
 
     def _has_ended(self, task_id: UUID) -> bool:
-        status = status_store.status(self._database, task_id)
+        status = task_store.status(self._database, task_id)
         if status is None:
             raise NotFound(f"there is no task {task_id}")
         return status.final
 
     def _found(self, task_id: UUID) -> dict[str, Any]:
-        row = store.task(self._database, task_id)
+        row = task_store.task(self._database, task_id)
         if row is None:
             raise NotFound(f"there is no task {task_id}")
         return row

@@ -15,12 +15,12 @@ from steersman.http.request import KeptAnswer, Request
 from steersman.ids import new_id
 from steersman.json import dumps, loads
 from steersman.projects.service import Projects
-from steersman.tasks import store, template_store
-from steersman.tasks.engine import Warn, resend
+from steersman.tasks import submission_store, template_store, unsent_store
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
-from steersman.tasks.store import NewTask
+from steersman.tasks.resending import Warn, resend
+from steersman.tasks.submission_store import NewTask
 from steersman.tasks.template import parse_template
 from steersman.tasks.views import TaskSubmission
 from steersman.tasks.words import Lane, StageStatus, TaskStatus, lane_for
@@ -75,7 +75,7 @@ class Submissions:
         counted = self._count()
         self._reach("submit.begun")
         try:
-            store.submit(self._database, tasks, at=now, keep=keep)
+            submission_store.submit(self._database, tasks, at=now, keep=keep)
         except Conflict as exc:
             if keep is None:
                 raise
@@ -193,7 +193,7 @@ class Submissions:
     def _begin_again(self, task_ids: Sequence[UUID]) -> None:
         """Make sure that tasks accepted before are begun: who was answered 503 for want of that asks again."""
         if not self._count():
-            resend(self._queues, store.ready_stages(self._database, task_ids), self._lanes)
+            resend(self._queues, unsent_store.ready_stages(self._database, task_ids), self._lanes)
 
     def _count(self) -> bool:
         try:

@@ -9,11 +9,11 @@ from steersman.aws.queues import StageQueues
 from steersman.db.connection import Database
 from steersman.errors import Unavailable
 from steersman.failpoints import Reach, unarmed
-from steersman.tasks import store
-from steersman.tasks.engine import Warn, resend
+from steersman.tasks import sweep_store, task_store
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.planner import DeadlinePassed, describe
+from steersman.tasks.resending import Warn, resend
 from steersman.tasks.words import Lane, TaskStatus
 
 LIMIT = 1000
@@ -53,16 +53,16 @@ def sweep(
     expired = sorted({row["task_id"] for row in rows if row["deadline_passed"]})
     if expired:
         error = describe(DeadlinePassed("the task's deadline has passed"))
-        facts = store.stop(database, expired, status=TaskStatus.FAILED, errors=[error] * len(expired))
+        facts = task_store.stop(database, expired, status=TaskStatus.FAILED, errors=[error] * len(expired))
         _quietly(lambda: live.publish(facts), warn)
         reach("sweep.stopped")
     lost = [row for row in rows if not row["deadline_passed"]]
     resend(queues, lost, lanes)
     reach("sweep.sent")
     if lost:
-        store.resent(database, lost)
+        sweep_store.resent(database, lost)
         _quietly(lambda: live.outdate(sorted({row["task_id"] for row in lost})), warn)
-    if not rows and not store.any_open(database):
+    if not rows and not sweep_store.any_open(database):
         _quietly(lambda: open_work.quiet(count), warn)
     return Swept(asleep=False, sent=len(lost), expired=len(expired))
 
@@ -70,9 +70,11 @@ def sweep(
 def _stranded(database: Database, older_than_s: float) -> list[dict[str, Any]]:
     """Look through the open tasks, oldest first, window by window, until LIMIT stranded stages are found."""
     found: list[dict[str, Any]] = []
-    after: UUID | None = store.FIRST
+    after: UUID | None = sweep_store.FIRST
     while after is not None and len(found) < LIMIT:
-        window = store.stranded(database, older_than_s=older_than_s, limit=LIMIT - len(found), after=after)
+        window = sweep_store.stranded(
+            database, older_than_s=older_than_s, limit=LIMIT - len(found), after=after
+        )
         found += window.rows
         after = window.next_after
     return found

@@ -240,7 +240,7 @@ def test_an_unexpected_error_tells_nothing(functions: Functions, monkeypatch: py
     def explode(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr("steersman.tasks.store.page", explode)
+    monkeypatch.setattr("steersman.tasks.page_store.page", explode)
     answer = functions.http("GET", "/v1/tasks", described=False)
     assert (answer.status, answer.json["type"]) == (500, "urn:steersman:problem:internal")
     assert "secret" not in answer.text

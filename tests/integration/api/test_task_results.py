@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from steersman.ids import DEFAULT_PROJECT_ID
-from steersman.tasks import store
+from steersman.tasks import page_store
 from tests.fixtures.functions import Answer, Functions
 from tests.integration.api.requests import fields_of, submit
 
@@ -101,7 +101,7 @@ def test_a_page_ends_before_lambda_would_refuse_it(functions: Functions) -> None
 
 def test_a_page_has_at_least_one_task(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outputs each larger than a page come one a page, rather than never."""
-    monkeypatch.setattr(store, "PAGE_BYTES", 10)
+    monkeypatch.setattr(page_store, "PAGE_BYTES", 10)
     ids = fill(functions, 3, {"text": "x" * 100})
     assert [[t["id"] for t in answer.json["tasks"]] for answer in pages(functions)] == [[i] for i in ids]
 
@@ -120,6 +120,8 @@ def test_what_lies_behind_a_page_stays_in_the_database(
         return rows
 
     monkeypatch.setattr(database, "run", spied)
-    rows, more = store.page(database, DEFAULT_PROJECT_ID, filters={}, before=None, limit=200, outputs=True)
+    rows, more = page_store.page(
+        database, DEFAULT_PROJECT_ID, filters={}, before=None, limit=200, outputs=True
+    )
     assert more
     assert len(rows) == len(returned) == 7

@@ -14,7 +14,7 @@ from steersman.aws.queues import StageQueues
 from steersman.cache.connection import connect
 from steersman.errors import AgentError
 from steersman.json import loads
-from steersman.tasks import store
+from steersman.tasks import log_store, task_store
 from steersman.tasks.engine import Engine, Message
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.open_work import OpenWork
@@ -157,7 +157,7 @@ def test_followers_learn_of_a_start_that_its_worker_did_not_live_to_tell(rig: Ri
     messages = rig.sqs.take(10)
     with pytest.raises(Killed):
         engine(rig, reach=dies_at("engine.claimed")).run(messages)
-    rig.live.publish(store.stop(rig.database, [task_id], status="cancelled", errors=[None]))
+    rig.live.publish(task_store.stop(rig.database, [task_id], status="cancelled", errors=[None]))
     rig.engine.run([again(message) for message in messages])
     assert followed(rig, task_id) == (events(rig, task_id), True)
 
@@ -174,4 +174,4 @@ def followed(rig: Rig, task_id: UUID) -> tuple[set[str], bool]:
 
 
 def events(rig: Rig, task_id: UUID) -> set[str]:
-    return {f"{task_id}-{fact.id}" for fact in store.facts(rig.database, task_id)}
+    return {f"{task_id}-{fact.id}" for fact in log_store.facts(rig.database, task_id)}

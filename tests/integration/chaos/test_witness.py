@@ -9,7 +9,7 @@ from bench.chaos.history import Change, TaskHistory
 from bench.chaos.rules_witnesses import changes_are_allowed, leases_are_single
 from bench.chaos.witness import changes, install_witness
 from steersman.ids import new_id
-from steersman.tasks import store
+from steersman.tasks import task_store
 from tests.fixtures.engine import Rig, stage
 from tests.unit.bench import sound_history
 
@@ -45,7 +45,7 @@ def test_the_way_of_a_task_is_written_down_and_in_order(watched: Rig) -> None:
 def test_a_stage_that_begins_after_the_end_is_found(watched: Rig) -> None:
     """A row that is set running behind the product's back, after its task was cancelled, is found."""
     (task_id,) = watched.submit(watched.publish([stage("a")]))
-    store.stop(watched.database, [task_id], status="cancelled", errors=[None])
+    task_store.stop(watched.database, [task_id], status="cancelled", errors=[None])
     assert faults(replace(SOUND, changes=seen(watched, task_id))) == set()
     watched.database.run("UPDATE task_stages SET status = 'running'")
     assert faults(replace(SOUND, changes=seen(watched, task_id))) >= {

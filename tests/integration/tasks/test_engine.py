@@ -7,7 +7,7 @@ import pytest
 from steersman.agents.job import StageJob, StageResult
 from steersman.db.connection import Database
 from steersman.errors import AgentError, AgentRefused
-from steersman.tasks import store
+from steersman.tasks import attempt_store, task_store
 from tests.fixtures.engine import Rig, costly, stage
 
 DIAMOND = [stage("a"), stage("b", "a"), stage("c", "a"), stage("d", "b", "c")]
@@ -230,8 +230,8 @@ def test_a_lease_lost_too_often_fails_the_stage(rig: Rig, database: Database) ->
     messages = rig.sqs.take(10)
     row = {"task_id": task_id, "stage": "a"}
     for _ in range(2):
-        leases = [store.Lease(**row, attempt=1, lease_id=task_id.__class__(int=_ + 1))]
-        store.claim(database, leases, lease_s=600)
+        leases = [attempt_store.Lease(**row, attempt=1, lease_id=task_id.__class__(int=_ + 1))]
+        attempt_store.claim(database, leases, lease_s=600)
         database.run("UPDATE task_stages SET lease_expires_at = now() - interval '1 s'")
     rig.engine.run(messages)
     assert rig.task(task_id)["error"]["code"] == "lease_lost"
@@ -242,7 +242,7 @@ def test_cancel_stops_everything(rig: Rig) -> None:
     """A cancelled task starts no further stage; work in hand is recorded as late and changes nothing."""
 
     def cancel_meanwhile(job: StageJob) -> StageResult:
-        store.stop(rig.database, [job.task_id], status="cancelled", errors=[None])
+        task_store.stop(rig.database, [job.task_id], status="cancelled", errors=[None])
         return StageResult(output={"late": True})
 
     rig.behaviours["a"] = cancel_meanwhile

@@ -10,9 +10,9 @@ import pytest
 
 from steersman.aws.queues import unpack
 from steersman.errors import Unavailable
-from steersman.tasks import store
+from steersman.tasks import attempt_store
+from steersman.tasks.attempt_store import Lease
 from steersman.tasks.engine import MAX_JOBS, MAX_JOBS_S, Message
-from steersman.tasks.store import Lease
 from tests.fixtures.engine import Rig, stage
 
 COUNT = 250
@@ -40,13 +40,13 @@ def test_a_large_batch_is_claimed_in_parts(
     rig: Rig, messages: list[Message], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch of any size is done MAX_JOBS at a time, so that no agent and no statement gets more."""
-    sizes, real = list[int](), store.claim
+    sizes, real = list[int](), attempt_store.claim
 
     def claim(database: Any, leases: Sequence[Lease], *, lease_s: float) -> list[dict[str, Any]]:
         sizes.append(len(leases))
         return real(database, leases, lease_s=lease_s)
 
-    monkeypatch.setattr(store, "claim", claim)
+    monkeypatch.setattr(attempt_store, "claim", claim)
     report = rig.engine.run(messages)
     assert sizes == [MAX_JOBS, MAX_JOBS, COUNT - 2 * MAX_JOBS]
     assert report.counts == {"claimed": COUNT, "completed": COUNT}

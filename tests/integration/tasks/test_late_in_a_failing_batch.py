@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from steersman.tasks import store
-from steersman.tasks.store import Lease, Outcome
+from steersman.tasks import attempt_store
+from steersman.tasks.attempt_store import Lease, Outcome
 from tests.fixtures.engine import Rig, stage
 
 
@@ -14,7 +14,7 @@ def test_a_late_result_is_logged_though_its_batch_fails_the_task(rig: Rig) -> No
 
     def claim(name: str, lease: int) -> None:
         wanted = Lease(task_id=task_id, stage=name, attempt=1, lease_id=UUID(int=lease))
-        assert store.claim(rig.database, [wanted], lease_s=60)
+        assert attempt_store.claim(rig.database, [wanted], lease_s=60)
 
     claim("a", 1)
     rig.database.run("UPDATE task_stages SET lease_expires_at = now() - interval '1 s' WHERE name = 'a'")
@@ -22,5 +22,5 @@ def test_a_late_result_is_logged_though_its_batch_fails_the_task(rig: Rig) -> No
     claim("b", 3)
     slow = Outcome(task_id=task_id, stage="a", lease_id=UUID(int=1), decision=plan.completed("a", {}))
     fatal = Outcome(task_id=task_id, stage="b", lease_id=UUID(int=3), decision=plan.fatal({"code": "x"}))
-    store.complete(rig.database, [slow, fatal])
+    attempt_store.complete(rig.database, [slow, fatal])
     assert "stage.late:a" in rig.events(task_id)

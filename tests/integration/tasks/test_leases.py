@@ -9,12 +9,13 @@ import pytest
 
 from steersman.agents.job import StageJob, StageResult
 from steersman.errors import Unavailable
-from steersman.tasks import attempts, store
+from steersman.tasks import attempt_store, attempts, log_store, task_store
 from steersman.tasks import engine as engine_module
+from steersman.tasks.attempt_store import Lease
 from steersman.tasks.engine import LEASE_S, PATIENCE_S, RENEW_S
+from steersman.tasks.log_store import Fact
 from steersman.tasks.plans import Plans
 from steersman.tasks.service import Tasks
-from steersman.tasks.store import Fact, Lease
 from tests.fixtures.engine import Rig, stage
 
 LIMIT_S = 60  # what a broken engine would keep a test waiting
@@ -61,7 +62,7 @@ def test_a_lease_outlasts_what_it_must() -> None:
 @pytest.mark.usefixtures("restless")
 def test_leases_are_renewed_while_agents_are_at_work(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """As long as an agent is at work, all leases of its batch are renewed to their full time, again and again."""
-    renewed, real = threading.Semaphore(0), store.renew
+    renewed, real = threading.Semaphore(0), attempt_store.renew
     held, left = list[int](), list[float]()
 
     def renew(database: Any, leases: Sequence[Lease], *, lease_s: float) -> int:
@@ -71,7 +72,7 @@ def test_leases_are_renewed_while_agents_are_at_work(rig: Rig, monkeypatch: pyte
         renewed.release()
         return held[-1]
 
-    monkeypatch.setattr(store, "renew", renew)
+    monkeypatch.setattr(attempt_store, "renew", renew)
     rig.behaviours["a"] = until(renewed, times=1)  # for each of three jobs
     rig.submit(rig.publish([stage("a")]), count=3)
     report = rig.engine.run(rig.sqs.take_all())
@@ -90,7 +91,7 @@ def test_a_renewal_that_fails_is_a_warning(rig: Rig, monkeypatch: pytest.MonkeyP
         failed.release()
         raise Unavailable("the database does not answer")
 
-    monkeypatch.setattr(store, "renew", renew)
+    monkeypatch.setattr(attempt_store, "renew", renew)
     rig.behaviours["a"] = until(failed, times=2)
     (task_id,) = rig.submit(rig.publish([stage("a")]))
     rig.step()
@@ -101,7 +102,7 @@ def test_a_renewal_that_fails_is_a_warning(rig: Rig, monkeypatch: pytest.MonkeyP
 def test_a_quick_agent_has_nothing_renewed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Agents that answer at once cost no renewal."""
     monkeypatch.setattr(attempts, "QUICK_S", LIMIT_S)
-    monkeypatch.setattr(store, "renew", lambda *_, **__: pytest.fail("a lease was renewed"))
+    monkeypatch.setattr(attempt_store, "renew", lambda *_, **__: pytest.fail("a lease was renewed"))
     (task_id,) = rig.submit(rig.publish([stage("a"), stage("b", "a")]))
     rig.drain()
     assert rig.task(task_id)["status"] == "completed"
@@ -111,14 +112,14 @@ def test_a_lease_that_went_to_another_is_not_renewed(rig: Rig) -> None:
     """Who lost a lease cannot renew it, and does not prolong that of its successor; nor one of an ended stage."""
     (task_id,) = rig.submit(rig.publish([stage("a")]))
     first, second = (Lease(task_id, "a", 1, UUID(int=number)) for number in (1, 2))
-    assert store.claim(rig.database, [first], lease_s=600)
+    assert attempt_store.claim(rig.database, [first], lease_s=600)
     rig.database.run(EXPIRE)
-    assert store.claim(rig.database, [second], lease_s=60)
-    assert store.renew(rig.database, [first], lease_s=600) == 0
+    assert attempt_store.claim(rig.database, [second], lease_s=60)
+    assert attempt_store.renew(rig.database, [first], lease_s=600) == 0
     assert left_s(rig) == [pytest.approx(60, abs=30)]
-    assert store.renew(rig.database, [second], lease_s=600) == 1
-    store.stop(rig.database, [task_id], status="cancelled", errors=[None])
-    assert store.renew(rig.database, [second], lease_s=600) == 0
+    assert attempt_store.renew(rig.database, [second], lease_s=600) == 1
+    task_store.stop(rig.database, [task_id], status="cancelled", errors=[None])
+    assert attempt_store.renew(rig.database, [second], lease_s=600) == 0
 
 
 @pytest.mark.usefixtures("restless")
@@ -127,7 +128,7 @@ def test_a_start_is_told_while_a_slow_agent_is_at_work_and_once_only(
 ) -> None:
     """Followers learn that a stage has started before a slow agent is done, and not again with its result."""
     task_id = watched(rig)
-    renewed, real, publish = threading.Semaphore(0), store.renew, rig.live.publish
+    renewed, real, publish = threading.Semaphore(0), attempt_store.renew, rig.live.publish
     told, streamed = list[str](), list[str]()
 
     def note(facts: Sequence[Fact]) -> None:
@@ -140,7 +141,7 @@ def test_a_start_is_told_while_a_slow_agent_is_at_work_and_once_only(
         return held
 
     monkeypatch.setattr(rig.live, "publish", note)
-    monkeypatch.setattr(store, "renew", renew)
+    monkeypatch.setattr(attempt_store, "renew", renew)
 
     def slow(job: StageJob) -> StageResult:
         result = until(renewed, times=2)(job)  # renewals come after the start is told
@@ -200,7 +201,7 @@ def test_a_late_result_is_logged_with_the_attempt_that_it_is_of(rig: Rig) -> Non
 
     rig.behaviours["a"] = crash_then_finish
     rig.engine.run(messages)
-    late = [fact.attempt for fact in store.facts(rig.database, task_id) if fact.event == "stage.late"]
+    late = [fact.attempt for fact in log_store.facts(rig.database, task_id) if fact.event == "stage.late"]
     assert late == [2, 1]
     assert rig.task(task_id)["output"] == {"attempt": 3}
     assert rig.task(task_id)["stages"][0]["attempt"] == 3

@@ -13,7 +13,7 @@ from steersman.agents.job import StageJob, StageResult
 from steersman.cache.connection import connect
 from steersman.errors import Conflict, InvalidInput, NotFound
 from steersman.json import dumps
-from steersman.tasks import live, store
+from steersman.tasks import live, log_store, task_store
 from steersman.tasks.live import AFTER_END_S, SILENT_S, LiveTasks
 from steersman.tasks.service import Tasks
 from tests.fixtures import absent
@@ -54,7 +54,7 @@ def two_stages(rig: Rig) -> UUID:
 
 
 def logged(rig: Rig, task_id: UUID) -> list[str]:
-    return [f"{task_id}-{fact.id}" for fact in store.facts(rig.database, task_id)]
+    return [f"{task_id}-{fact.id}" for fact in log_store.facts(rig.database, task_id)]
 
 
 def test_a_follower_sees_every_event_once_and_in_order(rig: Rig, tasks: Tasks, two_stages: UUID) -> None:
@@ -152,7 +152,7 @@ def test_events_published_while_a_stream_is_rebuilt_are_not_lost(
 
     monkeypatch.setattr(tasks, "_found", work_meanwhile(tasks._found, "before"))
     monkeypatch.setattr(rig.live, "begin_rebuild", work_meanwhile(rig.live.begin_rebuild, "begun"))
-    monkeypatch.setattr(store, "facts", work_meanwhile(store.facts, "read"))
+    monkeypatch.setattr(log_store, "facts", work_meanwhile(log_store.facts, "read"))
     follower = Follower(tasks, two_stages)
     follower.poll()
     monkeypatch.undo()
@@ -166,7 +166,7 @@ def test_an_event_published_after_it_was_rebuilt_is_not_told_twice(
 ) -> None:
     """A fact that is committed, rebuilt from the log and only then published is in the stream once."""
     redis_client.flushdb()
-    facts = store.stop(rig.database, [two_stages], status="cancelled", errors=[None])
+    facts = task_store.stop(rig.database, [two_stages], status="cancelled", errors=[None])
     follower = Follower(tasks, two_stages)
     follower.poll()
     rig.live.publish(facts)
@@ -206,7 +206,7 @@ def test_an_end_that_never_reached_redis_is_told_all_the_same(
     """When the worker died before it published, a follower still learns of the end, once."""
     follower = Follower(tasks, two_stages)
     follower.poll()
-    store.stop(rig.database, [two_stages], status="cancelled", errors=[None])  # and nobody tells Redis
+    task_store.stop(rig.database, [two_stages], status="cancelled", errors=[None])  # and nobody tells Redis
     follower.poll()
     assert follower.ended
     assert follower.seen == logged(rig, two_stages)
@@ -218,7 +218,7 @@ def test_a_late_result_does_not_open_the_stream_again(
     """An event after the end neither makes the task look open nor keeps its stream beyond ten minutes."""
 
     def cancel_meanwhile(job: StageJob) -> StageResult:
-        rig.live.publish(store.stop(rig.database, [job.task_id], status="cancelled", errors=[None]))
+        rig.live.publish(task_store.stop(rig.database, [job.task_id], status="cancelled", errors=[None]))
         return StageResult(output={})
 
     rig.behaviours["a"] = cancel_meanwhile
@@ -255,9 +255,9 @@ def test_a_view_is_read_once_until_an_event_outdates_it(
 ) -> None:
     """The live view answers without Postgres until the next event, and then tells the new state."""
     reads: list[UUID] = []
-    real = store.task
+    real = task_store.task
     monkeypatch.setattr(
-        store, "task", lambda database, task_id: (reads.append(task_id), real(database, task_id))[1]
+        task_store, "task", lambda database, task_id: (reads.append(task_id), real(database, task_id))[1]
     )
     first = tasks.get(two_stages)
     assert tasks.get(two_stages) == first
@@ -345,7 +345,7 @@ def test_an_outdated_view_is_read_anew_and_its_stream_goes_on(
     follower = Follower(tasks, two_stages)
     follower.poll()
     tasks.get(two_stages)
-    store.stop(rig.database, [two_stages], status="cancelled", errors=[None])  # and nobody tells Redis
+    task_store.stop(rig.database, [two_stages], status="cancelled", errors=[None])  # and nobody tells Redis
     rig.live.outdate([two_stages])
     assert tasks.get(two_stages)["status"] == "cancelled"
     follower.poll()
@@ -366,7 +366,7 @@ def test_a_wait_that_wakes_in_a_stream_under_rebuild_misses_nothing(
             rig.step()  # nobody is watched now, so nobody is told
             plain.watch(two_stages)
             plain.begin_rebuild(two_stages)
-            facts = store.facts(rig.database, two_stages)
+            facts = log_store.facts(rig.database, two_stages)
             rig.drain()
             told = redis_client.xread(streams, count=count, block=block)
             plain.rebuild(two_stages, facts)

@@ -13,11 +13,11 @@ from steersman.cache.connection import connect
 from steersman.events import cloudevent
 from steersman.json import loads
 from steersman.local.redis import start_redis
-from steersman.tasks import store
+from steersman.tasks import log_store
 from steersman.tasks.live import LiveTasks
+from steersman.tasks.log_store import Fact
 from steersman.tasks.plans import Plans
 from steersman.tasks.service import Tasks
-from steersman.tasks.store import Fact
 from tests.fixtures.engine import Rig, costly, stage
 
 
@@ -25,7 +25,7 @@ from tests.fixtures.engine import Rig, costly, stage
 def facts(rig: Rig) -> list[Fact]:
     """The first facts of a task: it is submitted, and three stages are ready."""
     (task_id,) = rig.submit(rig.publish([stage(name) for name in "abc"], output="a"))
-    found = store.facts(rig.database, task_id)
+    found = log_store.facts(rig.database, task_id)
     assert [fact.event for fact in found] == ["task.submitted", *["stage.ready"] * 3]
     return found
 
@@ -72,7 +72,7 @@ def test_an_entry_holds_what_its_event_cannot_do_without(
     rig: Rig, followed: UUID, redis_client: redis.Redis
 ) -> None:
     """An entry is one field: id, stage, event, attempt, detail and microseconds; what the key says is not in it."""
-    logged = store.facts(rig.database, followed)
+    logged = log_store.facts(rig.database, followed)
     found = entries(redis_client, followed)
     assert [list(fields) for fields in found] == [[b"event"]] * len(logged)
     held = [loads(fields[b"event"]) for fields in found]
@@ -88,7 +88,7 @@ def test_a_stream_tells_what_the_log_tells(rig: Rig, followed: UUID) -> None:
     """Read back from a stream, events are those of the log, to the microsecond."""
     page = rig.live.read(followed, None, wait_s=0)
     assert page is not None
-    assert page.events == [cloudevent.of_fact(fact) for fact in store.facts(rig.database, followed)]
+    assert page.events == [cloudevent.of_fact(fact) for fact in log_store.facts(rig.database, followed)]
 
 
 def test_events_of_one_answer_are_in_order_however_they_were_published(rig: Rig, facts: list[Fact]) -> None:
@@ -168,7 +168,9 @@ def test_to_tell_of_what_nobody_watches_is_one_question(own_redis: redis.Redis, 
     live = LiveTasks(own_redis)
     own_redis.ping()
     assert (
-        round_trips(own_redis, live, [fact for one in task_ids for fact in store.facts(rig.database, one)])
+        round_trips(
+            own_redis, live, [fact for one in task_ids for fact in log_store.facts(rig.database, one)]
+        )
         == 1
     )
     assert round_trips(own_redis, live, []) == 0
@@ -178,7 +180,7 @@ def test_to_tell_of_what_nobody_watches_is_one_question(own_redis: redis.Redis, 
 def test_events_of_many_tasks_survive_that_redis_forgot_its_scripts(own_redis: redis.Redis, rig: Rig) -> None:
     """When the script is not known, the events of all watched tasks of a batch are published, each once."""
     task_ids = rig.submit(rig.publish([stage("a")]), count=30)
-    logged = {task_id: store.facts(rig.database, task_id) for task_id in task_ids}
+    logged = {task_id: log_store.facts(rig.database, task_id) for task_id in task_ids}
     live = LiveTasks(own_redis)
     for task_id in task_ids[::2]:
         begin(live, logged[task_id][0])

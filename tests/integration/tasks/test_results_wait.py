@@ -13,7 +13,7 @@ from steersman.db.connection import Database
 from steersman.db.statements import Statement
 from steersman.errors import AgentError, Unavailable
 from steersman.json import loads
-from steersman.tasks import store
+from steersman.tasks import named_sql
 from steersman.tasks.engine import PATIENCE_S, Engine
 from steersman.tasks.plans import Plans
 from tests.fixtures.engine import LANES, Rig, stage
@@ -131,7 +131,7 @@ def test_a_connection_cut_after_the_commit_sends_what_follows(
 
     def cutting(opened: Any, statement: Any, parameters: Any, rows: Any) -> list[Any]:
         found = real(opened, statement, parameters, rows)
-        if statement == store._sql("complete") and not cut:
+        if statement == named_sql.sql("complete") and not cut:
             cut.append(True)
             opened.close()
             raise psycopg.OperationalError("server closed the connection unexpectedly")

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from steersman.db.connection import Database
-from steersman.tasks import store
+from steersman.tasks import attempt_store, log_store, sweep_store, task_store
+from steersman.tasks.attempt_store import Lease, Outcome
 from steersman.tasks.attempts import Attempt
+from steersman.tasks.log_store import Fact
 from steersman.tasks.planner import DeadlinePassed, Plan, describe
-from steersman.tasks.store import Fact, Lease, Outcome
 from tests.fixtures.engine import Rig
 from tests.unit.tasks.carrier import Claim, Finish, Grant, Seen, Told
 from tests.unit.tasks.dags import Dag
@@ -63,12 +64,12 @@ class SqlCarrier:
             Lease(task_id=self.ids[task], stage=claim.stage, attempt=claim.attempt, lease_id=claim.lease)
             for task, claim in claims
         ]
-        granted = store.claim(self.database, leases, lease_s=LEASE_S)
+        granted = attempt_store.claim(self.database, leases, lease_s=LEASE_S)
         rows = {(row["lease"].task_id, row["stage"]): row for row in granted}
         refused = [lease for lease in leases if (lease.task_id, lease.stage) not in rows]
         verdicts = {
             (row["task_id"], row["stage"]): row["verdict"]
-            for row in (store.judge(self.database, refused) if refused else [])
+            for row in (attempt_store.judge(self.database, refused) if refused else [])
         }
         return [
             self._grant(task, claim, rows[key])
@@ -85,7 +86,7 @@ class SqlCarrier:
 
     def finish(self, finishes: Sequence[tuple[int, Finish]]) -> Told:
         outcomes = [self._outcome(task, finish) for task, finish in finishes]
-        return self._told(store.complete(self.database, outcomes).facts)
+        return self._told(attempt_store.complete(self.database, outcomes).facts)
 
     def _outcome(self, task: int, finish: Finish) -> Outcome:
         grant = finish.grant
@@ -110,7 +111,7 @@ class SqlCarrier:
     def stop(self, tasks: Sequence[int], status: str) -> Told:
         error = describe(DeadlinePassed("too late")) if status == "failed" else None
         ids = [self.ids[task] for task in tasks]
-        return self._told(store.stop(self.database, ids, status=status, errors=[error] * len(ids)))
+        return self._told(task_store.stop(self.database, ids, status=status, errors=[error] * len(ids)))
 
     def expire(self, task: int, stage: str) -> None:
         statement = """
@@ -123,7 +124,7 @@ class SqlCarrier:
         self.database.run(statement, {"id": self.ids[task]})
 
     def stranded(self) -> set[tuple[int, str, int, bool]]:
-        rows = store.stranded(self.database, older_than_s=SOON_S, limit=100_000).rows
+        rows = sweep_store.stranded(self.database, older_than_s=SOON_S, limit=100_000).rows
         found = [(self.ids.index(row["task_id"]), row) for row in rows if row["task_id"] in self.ids]
         return {(task, row["stage"], row["attempt"], row["deadline_passed"]) for task, row in found}
 
@@ -137,7 +138,7 @@ class SqlCarrier:
         return Seen(row["status"], row["output"], row["tokens"], failed_at, stages)
 
     def log(self, task: int) -> list[Event]:
-        facts = store.facts(self.rig.database, self.ids[task])
+        facts = log_store.facts(self.rig.database, self.ids[task])
         return [(fact.event, fact.stage, fact.attempt) for fact in facts]
 
     def close(self) -> None:

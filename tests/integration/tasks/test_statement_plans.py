@@ -12,9 +12,18 @@ import pytest
 from steersman.db.connection import Database
 from steersman.http.request import KeptAnswer
 from steersman.ids import DEFAULT_PROJECT_ID, new_id
-from steersman.tasks import store
+from steersman.tasks import (
+    attempt_store,
+    log_store,
+    page_store,
+    submission_store,
+    sweep_store,
+    task_store,
+    unsent_store,
+)
+from steersman.tasks.attempt_store import Lease, Outcome
 from steersman.tasks.planner import Decision, Plan
-from steersman.tasks.store import Lease, NewTask, Outcome
+from steersman.tasks.submission_store import NewTask
 from steersman.tasks.words import StageStatus
 from tests.fixtures.databases import TEMPLATE, Cluster
 from tests.integration.tasks.history_rows import BATCH, Action, History
@@ -60,7 +69,7 @@ def submit(database: Database, _: list[UUID], plan: Plan) -> None:
     kept = KeptAnswer(
         project_id=DEFAULT_PROJECT_ID, route="/v1/tasks", key=str(now), request_hash="h", response={}
     )
-    store.submit(database, tasks, at=now, keep=kept)
+    submission_store.submit(database, tasks, at=now, keep=kept)
 
 
 def leases(tasks: list[UUID]) -> list[Lease]:
@@ -68,15 +77,15 @@ def leases(tasks: list[UUID]) -> list[Lease]:
 
 
 def claim(database: Database, tasks: list[UUID], _: Plan) -> object:
-    return store.claim(database, leases(tasks), lease_s=60.0)
+    return attempt_store.claim(database, leases(tasks), lease_s=60.0)
 
 
 def judge(database: Database, tasks: list[UUID], _: Plan) -> object:
-    return store.judge(database, leases(tasks))
+    return attempt_store.judge(database, leases(tasks))
 
 
 def renew(database: Database, tasks: list[UUID], _: Plan) -> object:
-    return store.renew(database, leases(tasks), lease_s=60.0)
+    return attempt_store.renew(database, leases(tasks), lease_s=60.0)
 
 
 def complete(database: Database, tasks: list[UUID], _: Plan) -> object:
@@ -88,7 +97,7 @@ def complete(database: Database, tasks: list[UUID], _: Plan) -> object:
         Decision(status=StageStatus.FAILED, error={"code": "test"}, fails_task=True),
         Decision(status=StageStatus.READY, error={"code": "test"}, retry_delay_s=1.0),
     )
-    return store.complete(
+    return attempt_store.complete(
         database,
         [
             Outcome(
@@ -100,49 +109,49 @@ def complete(database: Database, tasks: list[UUID], _: Plan) -> object:
 
 
 def stop(database: Database, tasks: list[UUID], _: Plan) -> object:
-    return store.stop(database, tasks[:10], status="cancelled", errors=[None] * 10)
+    return task_store.stop(database, tasks[:10], status="cancelled", errors=[None] * 10)
 
 
 def stranded(database: Database, _: list[UUID], __: Plan) -> object:
-    return store.stranded(database, older_than_s=60.0, limit=1000)
+    return sweep_store.stranded(database, older_than_s=60.0, limit=1000)
 
 
 def stranded_behind(database: Database, tasks: list[UUID], _: Plan) -> object:
-    return store.stranded(database, older_than_s=60.0, limit=10, after=tasks[-1], window=50)
+    return sweep_store.stranded(database, older_than_s=60.0, limit=10, after=tasks[-1], window=50)
 
 
 def any_open(database: Database, _: list[UUID], __: Plan) -> object:
-    return store.any_open(database)
+    return sweep_store.any_open(database)
 
 
 def ready_stages(database: Database, tasks: list[UUID], _: Plan) -> object:
-    return store.ready_stages(database, tasks)
+    return unsent_store.ready_stages(database, tasks)
 
 
 def resent(database: Database, tasks: list[UUID], _: Plan) -> None:
-    store.resent(database, [{"task_id": task, "stage": "b"} for task in tasks])
+    sweep_store.resent(database, [{"task_id": task, "stage": "b"} for task in tasks])
 
 
 def dead_stages(database: Database, tasks: list[UUID], _: Plan) -> object:
-    return store.dead_stages(database, [(task, "c") for task in tasks])
+    return unsent_store.dead_stages(database, [(task, "c") for task in tasks])
 
 
 def fact_count(database: Database, tasks: list[UUID], _: Plan) -> object:
-    return store.fact_count(database, tasks[0])
+    return log_store.fact_count(database, tasks[0])
 
 
 def facts(database: Database, tasks: list[UUID], _: Plan) -> object:
-    return store.facts(database, tasks[0], after=1)
+    return log_store.facts(database, tasks[0], after=1)
 
 
 def task(database: Database, tasks: list[UUID], _: Plan) -> object:
-    return store.task(database, tasks[0])
+    return task_store.task(database, tasks[0])
 
 
 def page(**asked: Any) -> Action:
     def read(database: Database, tasks: list[UUID], _: Plan) -> object:
         filters = {name: value for name, value in asked.items() if name not in {"deep", "outputs"}}
-        return store.page(
+        return page_store.page(
             database,
             DEFAULT_PROJECT_ID,
             filters=filters,

@@ -9,7 +9,7 @@ from steersman.aws.queues import StageQueues
 from steersman.cache.connection import connect
 from steersman.db.connection import Database
 from steersman.errors import Unavailable
-from steersman.tasks import store
+from steersman.tasks import attempt_store
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.service import Tasks
@@ -60,8 +60,8 @@ def test_a_lost_lease_is_taken_over(rig: Rig, sweeper: Sweeper) -> None:
     """A stage whose worker crashed runs again as the next attempt; one whose lease holds is left alone."""
     (task_id,) = rig.submit(rig.publish([stage("a")]))
     rig.sqs.take_all()
-    lease = store.Lease(task_id=task_id, stage="a", attempt=1, lease_id=task_id)
-    store.claim(rig.database, [lease], lease_s=600)
+    lease = attempt_store.Lease(task_id=task_id, stage="a", attempt=1, lease_id=task_id)
+    attempt_store.claim(rig.database, [lease], lease_s=600)
     assert sweeper().sent == 0
     rig.database.run("UPDATE task_stages SET lease_expires_at = now() - interval '1 s'")
     assert sweeper().sent == 1

@@ -9,9 +9,10 @@ import pytest
 import redis
 
 from steersman.ids import first_id_at, new_id
-from steersman.tasks import store
+from steersman.tasks import attempt_store, sweep_store
 from steersman.tasks import sweep as sweep_module
-from steersman.tasks.store import FIRST, Lease
+from steersman.tasks.attempt_store import Lease
+from steersman.tasks.sweep_store import FIRST
 from tests.fixtures import engine as engine_fixture
 from tests.fixtures.engine import Rig, stage
 from tests.integration.tasks.test_sweep import Sweeper
@@ -53,7 +54,7 @@ def test_a_lost_lease_is_not_sent_again_within_its_patience(rig: Rig, patient: S
     """A stage whose worker fell silent is sent once, and again only when that message came to nothing too."""
     (task_id,) = rig.submit(rig.publish([stage("a")]))
     rig.sqs.take_all()
-    assert store.claim(rig.database, [Lease(task_id, "a", 1, task_id)], lease_s=600)
+    assert attempt_store.claim(rig.database, [Lease(task_id, "a", 1, task_id)], lease_s=600)
     rig.database.run(EXPIRE)
     assert [patient().sent for _ in range(2)] == [1, 0]
     rig.database.run(OUTLAST)
@@ -89,7 +90,9 @@ def test_open_tasks_are_looked_through_window_by_window(rig: Rig, count: int, si
     task_ids = aged(rig, count=count)
     windows, after = [], FIRST
     while after is not None:
-        window = store.stranded(rig.database, older_than_s=PATIENCE_S, limit=1000, after=after, window=2)
+        window = sweep_store.stranded(
+            rig.database, older_than_s=PATIENCE_S, limit=1000, after=after, window=2
+        )
         windows.append([row["task_id"] for row in window.rows])
         after = window.next_after  # type: ignore[assignment]
     assert [len(window) for window in windows] == sizes
@@ -100,7 +103,7 @@ def test_windows_go_on_behind_tasks_that_are_well(rig: Rig) -> None:
     """A window in which nothing is stranded says where the next one begins."""
     *well, lost = aged(rig, count=5)
     rig.database.run("UPDATE task_stages SET ready_at = now() WHERE task_id = ANY(%(ids)s)", {"ids": well})
-    look = partial(store.stranded, rig.database, older_than_s=PATIENCE_S, limit=10, window=2)
+    look = partial(sweep_store.stranded, rig.database, older_than_s=PATIENCE_S, limit=10, window=2)
     first = look(after=FIRST)
     assert (first.rows, first.next_after) == ([], well[1])
     second = look(after=well[1])
@@ -112,7 +115,7 @@ def test_windows_go_on_behind_tasks_that_are_well(rig: Rig) -> None:
 def test_a_window_has_all_stages_of_its_tasks_up_to_the_limit(rig: Rig) -> None:
     """The limit is on stages, holds within a window, and ends the search when it is reached."""
     aged(rig, "abc", count=3)
-    look = partial(store.stranded, rig.database, older_than_s=PATIENCE_S, window=2)
+    look = partial(sweep_store.stranded, rig.database, older_than_s=PATIENCE_S, window=2)
     assert [len(look(limit=limit).rows) for limit in (1, 5, 6, 7)] == [1, 5, 6, 6]
     assert [look(limit=limit).next_after is None for limit in (1, 5, 6, 7)] == [True, True, True, False]
 
@@ -122,13 +125,13 @@ def test_a_sweep_walks_many_windows_up_to_its_limit(
 ) -> None:
     """A sweep goes through as many windows as it takes to find its limit of stages; the next one finds the rest."""
     task_ids = aged(rig, count=7)
-    asked, real = list[int](), store.stranded
+    asked, real = list[int](), sweep_store.stranded
 
-    def look(*given: Any, limit: int, **more: Any) -> store.Window:
+    def look(*given: Any, limit: int, **more: Any) -> sweep_store.Window:
         asked.append(limit)
         return real(*given, limit=limit, window=2, **more)
 
-    monkeypatch.setattr(store, "stranded", look)
+    monkeypatch.setattr(sweep_store, "stranded", look)
     monkeypatch.setattr(sweep_module, "LIMIT", 5)
     assert patient().sent == 5
     assert asked == [5, 3, 1]

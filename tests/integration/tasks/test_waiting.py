@@ -13,7 +13,7 @@ from steersman.bootstrap import LONG_POLL_S
 from steersman.cache.connection import connect
 from steersman.db.connection import Database
 from steersman.errors import AgentRefused, NotFound, Unavailable
-from steersman.tasks import live, service, status_store, store
+from steersman.tasks import live, log_store, service, task_store
 from steersman.tasks.live import AFTER_END_S, LiveTasks
 from steersman.tasks.plans import Plans
 from steersman.tasks.service import Tasks
@@ -68,7 +68,7 @@ def two_stages(rig: Rig) -> UUID:
 
 def cancel_untold(rig: Rig, task_id: UUID) -> None:
     """End a task as a worker does that dies between its commit and telling of it."""
-    store.stop(rig.database, [task_id], status="cancelled", errors=[None])
+    task_store.stop(rig.database, [task_id], status="cancelled", errors=[None])
 
 
 def cancel(rig: Rig, task_id: UUID) -> None:
@@ -147,7 +147,7 @@ def test_no_end_falls_between_the_look_and_the_wait(
     if moment == "before":
         rig.drain()
     monkeypatch.setattr(tasks._live, "view", ends(tasks._live.view, "watched"))
-    monkeypatch.setattr(status_store, "status", ends(status_store.status, "looked"))
+    monkeypatch.setattr(task_store, "status", ends(task_store.status, "looked"))
     watchman.happens = ends(lambda: None, "waiting")
     assert tasks.get(two_stages, wait_s=WAIT_S)["status"] == "completed"
     assert [told for _, told in watchman.waits] == [True] * (moment in {"looked", "waiting"})
@@ -232,8 +232,8 @@ def test_a_task_that_has_ended_is_not_waited_for(
     answer = tasks.get(two_stages, wait_s=WAIT_S)
     assert answer["status"] == "completed"
     assert tasks.get(two_stages) == answer
-    monkeypatch.setattr(store, "task", None)
-    monkeypatch.setattr(status_store, "status", None)
+    monkeypatch.setattr(task_store, "task", None)
+    monkeypatch.setattr(task_store, "status", None)
     assert tasks.get(two_stages, wait_s=WAIT_S) == answer
     assert watchman.waits == []
 
@@ -253,7 +253,7 @@ def test_an_end_is_kept_for_ten_minutes(rig: Rig, two_stages: UUID, redis_client
     assert not redis_client.exists(key)
     rig.drain()
     assert 0 < redis_client.ttl(key) <= AFTER_END_S
-    rig.live.publish(store.facts(rig.database, two_stages))  # told twice
+    rig.live.publish(log_store.facts(rig.database, two_stages))  # told twice
     assert redis_client.xlen(key) == 1
 
 

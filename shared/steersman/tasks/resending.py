@@ -1,0 +1,25 @@
+"""Sending again what may never have been sent: by workers, submissions and the sweep."""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import ceil
+from typing import Any
+
+from steersman.aws.queues import Delivery, Job, StageQueues
+from steersman.tasks.words import Lane, Priority, lane_for
+
+Warn = Callable[[str, Mapping[str, Any]], None]  # takes what went wrong, and facts of it
+
+
+def resend(queues: StageQueues, rows: Sequence[Mapping[str, Any]], lanes: tuple[Lane, ...]) -> None:
+    """Send a job for each row (task_id, stage, queue, attempt, priority and, if it must wait, delay_s)."""
+    queues.send(
+        [
+            Delivery(
+                row["queue"],
+                lane_for(Priority(row["priority"]), lanes),
+                Job(row["task_id"], row["stage"], row["attempt"]),
+                ceil(row.get("delay_s", 0)),
+            )
+            for row in rows
+        ]
+    )

@@ -1,0 +1,58 @@
+"""The SQL of tasks by their ids: to read one, to ask how it stands, to stop some."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from steersman.db.connection import Database
+from steersman.tasks.log_store import Fact, facts_of
+from steersman.tasks.named_sql import sql
+from steersman.tasks.words import TaskStatus
+
+
+def task(database: Database, task_id: UUID) -> dict[str, Any] | None:
+    """Return one task with its stages (a list under `stages`, in template order), or None."""
+    statement = """
+        SELECT t.id, p.slug AS project, t.template_id,
+               t.template_name AS template, t.template_version, t.orchestrator, t.status,
+               t.priority, t.input, t.output, t.error, t.requirements, t.constraints, t.labels,
+               t.business_value_usd, t.business_value_kind, t.requested_by, t.requested_through, t.correlation_id,
+               t.quality_score, t.cost_usd, t.tokens, t.deadline_at, t.started_at, t.finished_at, t.created_at,
+               t.updated_at,
+               (SELECT jsonb_agg(jsonb_build_object(
+                  'name', s.name, 'queue', s.queue, 'capability', s.capability, 'status', s.status,
+                  'attempt', s.attempt, 'agent', s.agent_name, 'model', s.model, 'error', s.error,
+                  'cost_usd', s.cost_usd::text, 'tokens', s.tokens, 'pending_needs', s.pending_needs,
+                  'ready_at', s.ready_at, 'started_at', s.started_at, 'finished_at', s.finished_at,
+                  'duration_ms', (extract(epoch FROM s.finished_at - s.started_at) * 1000)::int)
+                  ORDER BY s.position)
+                FROM task_stages s WHERE s.task_id = t.id) AS stages
+        FROM task_histories t JOIN projects p ON p.id = t.project_id
+        WHERE t.id = %(task_id)s"""
+    rows = database.run(statement, {"task_id": task_id})
+    return rows[0] if rows else None
+
+
+def status(database: Database, task_id: UUID) -> TaskStatus | None:
+    """Return how a task stands, or None when there is no such task: asked again and again by who waits."""
+    statement = "SELECT status FROM task_histories WHERE id = %(task_id)s"
+    rows = database.tuples(statement, {"task_id": task_id})
+    return TaskStatus(rows[0][0]) if rows else None
+
+
+def stop(
+    database: Database, task_ids: Sequence[UUID], *, status: str, errors: Sequence[dict[str, Any] | None]
+) -> list[Fact]:
+    """End open tasks from outside as `cancelled` or `failed`; tasks that have ended stay as they are."""
+    return facts_of(
+        database.tuples(
+            sql("stop"),
+            {"task_ids": list(task_ids), "status": status, "errors": [_json(error) for error in errors]},
+        )
+    )
+
+
+def _json(value: Any) -> Jsonb | None:
+    return None if value is None else Jsonb(value)
