@@ -68,8 +68,11 @@ WITH decided AS (
          count(*) FILTER (WHERE e.error IS NOT NULL), count(*) FILTER (WHERE e.error ->> 'code' = 'stage_timeout'),
          sum(e.duration_ms), max(e.duration_ms), sum(e.cost_usd), sum(e.tokens),
          coalesce(sum(e.quality), 0), count(e.quality)
-  FROM ended e JOIN agents a ON a.id = e.agent_id
-  GROUP BY e.project_id, e.agent_id, e.capability ORDER BY e.project_id, e.agent_id, e.capability
+  FROM ended e
+  WHERE e.agent_id IS NOT NULL
+  GROUP BY e.project_id, e.agent_id, e.capability
+  HAVING EXISTS (SELECT FROM agents a WHERE a.id = e.agent_id)  -- it may have been removed meanwhile
+  ORDER BY e.project_id, e.agent_id, e.capability
   ON CONFLICT (project_id, agent_id, capability, bucket_start, slot) DO UPDATE SET
     calls = p.calls + excluded.calls, failures = p.failures + excluded.failures,
     timeouts = p.timeouts + excluded.timeouts, duration_ms_sum = p.duration_ms_sum + excluded.duration_ms_sum,
