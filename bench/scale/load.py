@@ -14,7 +14,7 @@ from psycopg import sql
 from rich.console import Console
 from rich.progress import Progress
 
-from bench.scale import history
+from bench.scale import copy_text, course, history
 from bench.scale.history import Places, Span
 from steersman.db.connection import Database
 from steersman.ids import new_id
@@ -59,7 +59,10 @@ def load(url: str, tasks: int, console: Console) -> Loaded:
         began = time.perf_counter()
         _copy_spans(url, spans, places, tasks, console)
         _copy_performance(connection, end_ms)
+        # What the engine logs from now on comes behind the lines that brought their ids.
+        connection.execute("SELECT setval('task_stage_logs_id', %s)", [history.first_log_id(tasks)])
         copied = time.perf_counter()
+        tend(Database(url), keep_hours_days=KEEP_HOURS_DAYS)  # as the schedule of the months does
         console.print("… VACUUM (ANALYZE), as autovacuum does in life")
         for parent in PARENTS:
             connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(parent)))
@@ -83,7 +86,7 @@ def prepare(url: str) -> Places:
             )
             projects[slug] = row[0]["id"]
         for name in history.TEMPLATES:
-            stages = [{**stage, "capability": history.CAPABILITY} for stage in history.STAGES]
+            stages = [{**stage, "capability": course.CAPABILITY} for stage in course.STAGES]
             template = parse_template({"name": name, "stages": stages})
             for project_id in projects.values():
                 templates.publish(database, project_id, template, by="bench")
@@ -132,9 +135,9 @@ def copy_span(url: str, span: Span, places: Places) -> int:
     rows = history.rows_of(span, places)
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
         for table, columns, lines in (
-            ("task_histories", history.TASK_COLUMNS, rows.tasks),
-            ("task_stages", history.STAGE_COLUMNS, rows.stages),
-            ("task_stage_logs", history.LOG_COLUMNS, rows.logs),
+            ("task_histories", copy_text.TASK_COLUMNS, rows.tasks),
+            ("task_stages", copy_text.STAGE_COLUMNS, rows.stages),
+            ("task_stage_logs", copy_text.LOG_COLUMNS, rows.logs),
         ):
             if lines:
                 with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as stream:
@@ -160,7 +163,7 @@ def _copy_performance(connection: psycopg.Connection[Any], end_ms: int) -> None:
         for hour in reversed(hours):
             for project in projects:
                 for agent, capability in agents:
-                    values = (agent, project, capability, history.moment(hour), 40, 2, 18_400, 1900)
+                    values = (agent, project, capability, copy_text.moment(hour), 40, 2, 18_400, 1900)
                     stream.write_row(values)
 
 

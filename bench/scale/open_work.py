@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-from bench.scale import history
+from bench.scale import course
 from bench.scale.history import Places
 
 LABEL = "open-work"  # the correlation id of these tasks
@@ -40,18 +40,20 @@ CROSS JOIN LATERAL (SELECT now() - interval '5 minutes' - n * interval '2 hours'
 """
 _STAGES = """
 INSERT INTO task_stages (task_id, project_id, name, position, queue, capability, status, pending_needs, output,
-  ready_at, started_at, finished_at, lease_id, lease_expires_at, created_at, updated_at)
+  ready_at, started_at, started_id, finished_at, lease_id, lease_expires_at, created_at)
 SELECT t.id, t.project_id, s.name, s.position - 1, s.queue, %(capability)s,
        CASE WHEN s.position <= %(ended)s THEN 'completed' WHEN s.position > %(active)s THEN 'pending'
             WHEN is_running THEN 'running' ELSE 'ready' END,
        CASE WHEN s.position > %(active)s THEN 1 ELSE 0 END,
-       CASE WHEN s.position <= %(ended)s THEN '{"topics": ["contracts"]}'::jsonb END, now(), now(),
-       CASE WHEN s.position <= %(ended)s THEN now() END,
-       CASE WHEN s.position > %(ended)s AND is_running THEN gen_random_uuid() END,
-       CASE WHEN s.position > %(ended)s AND is_running THEN now() + interval '5 minutes' END, t.created_at, now()
+       CASE WHEN s.position <= %(ended)s THEN '{"topics": ["contracts"]}'::jsonb END,
+       CASE WHEN s.position <= %(active)s THEN now() END, CASE WHEN has_started THEN now() END,
+       CASE WHEN has_started THEN nextval('task_stage_logs_id') END, CASE WHEN s.position <= %(ended)s THEN now() END,
+       CASE WHEN has_started THEN gen_random_uuid() END,
+       CASE WHEN has_started AND s.position > %(ended)s THEN now() + interval '5 minutes' END, t.created_at
 FROM (SELECT *, row_number() OVER () %% 3 = 0 AS is_running FROM task_histories WHERE correlation_id = %(label)s
       AND id > first_id_at(now() - interval '3 hours')) AS t
 CROSS JOIN unnest(%(names)s::text[], %(queues)s::text[]) WITH ORDINALITY AS s (name, queue, position)
+CROSS JOIN LATERAL (SELECT s.position <= %(ended)s OR s.position <= %(active)s AND is_running AS has_started) AS d
 """
 _MINE = "SELECT id FROM task_histories WHERE correlation_id = %(label)s AND id > first_id_at(now() - interval '3 hours')"  # noqa: E501
 _LOST = f"""
@@ -78,9 +80,9 @@ class OpenTasks:
             "count": self._shape.tasks,
             "ended": self._shape.ended,
             "active": self._shape.active,
-            "capability": history.CAPABILITY,
-            "names": [stage["name"] for stage in history.STAGES],
-            "queues": [stage["queue"] for stage in history.STAGES],
+            "capability": course.CAPABILITY,
+            "names": [stage["name"] for stage in course.STAGES],
+            "queues": [stage["queue"] for stage in course.STAGES],
         }
         self._run(_TASKS, values)
         self._run(_STAGES, values)

@@ -79,14 +79,18 @@ def sweeps(count: int) -> list[dict[str, Any]]:
     from steersman.aws.queues import StageQueues
     from steersman.bootstrap import parts
 
-    database, sqs = TimedDatabase(parts().settings.database_url), GenerousSqs()
+    database, sqs = TimedDatabase(parts().settings.database_url, steady_plans=True), GenerousSqs()
     # As a cached property keeps them: these parts instead of those that would be built.
-    vars(parts()).update(database=database, queues=StageQueues(sqs, parts().settings.queue_prefix))
+    vars(parts()).update(engine_database=database, queues=StageQueues(sqs, parts().settings.queue_prefix))
     done = []
     for _ in range(count):
         database.waited_s, database.statements, sqs.sent = 0.0, 0, 0
         cpu_s = database.cpu_s()
         swept = handler({}, Context())
+        if not database.statements:
+            raise SystemExit(
+                "the sweep asked another connection than the one that is timed: see bench.scale.sweeps"
+            )
         done.append(
             {
                 **swept,
