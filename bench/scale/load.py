@@ -17,6 +17,7 @@ from rich.progress import Progress
 from bench.scale import copy_text, course, history
 from bench.scale.history import Places, Span
 from steersman.db.connection import Database
+from steersman.db.partitions import KEEP_HOURS_DAYS, tend
 from steersman.ids import new_id
 from steersman.seed import seed
 from steersman.tasks import templates
