@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -139,9 +140,14 @@ def unpack(body: str) -> list[Job]:
         raise ValueError("the message is not a stage message") from exc
 
 
+@lru_cache(maxsize=1024)
+def _is_name(stage: str) -> bool:
+    return _STAGE.fullmatch(stage) is not None
+
+
 def _job(task_id: Any, stage: Any, attempt: Any) -> Job:
     if not (isinstance(task_id, str) and isinstance(stage, str) and type(attempt) is int):
         raise TypeError("a job is [task id, stage, attempt]")
-    if not _STAGE.fullmatch(stage) or not 1 <= attempt <= MAX_ATTEMPT:
+    if not _is_name(stage) or not 1 <= attempt <= MAX_ATTEMPT:
         raise ValueError("no stage has this name, or no attempt this number")
     return Job(UUID(task_id), stage, attempt)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from math import ceil
 from time import monotonic
 from typing import Any
@@ -146,7 +147,7 @@ class Runner:
                 answer = exc
             else:
                 decision = attempt.plan.completed(attempt.job.stage, answer.output)
-                return _outcome(attempt, decision, candidate, answer)._replace(output_text=text)
+                return _outcome(attempt, decision, candidate, answer, text)
         return _outcome(attempt, self._failed(attempt, answer, candidate), candidate)
 
     def _failed(
@@ -239,10 +240,10 @@ def _await(calls: Sequence[_Call], while_running: WhileRunning) -> None:
 def _checked(attempt: Attempt, result: StageResult) -> str:
     """Return the JSON text of a result's output; raise InvalidResult, which says what is wrong with the result."""
     try:
-        output, model = dumps(result.output), dumps(result.model) if result.model is not None else b""
+        output, (model, plain_model) = dumps(result.output), _model_text(result.model)
     except TypeError as exc:
         raise InvalidResult(f"the result has no JSON form: {exc}") from exc
-    if not (surely_storable(output) and surely_storable(model)) and (
+    if not (surely_storable(output) and plain_model) and (
         faults := unstorable({"output": result.output, "model": result.model})
     ):
         raise InvalidResult("the result cannot be stored", faults=faults)
@@ -257,8 +258,17 @@ def _checked(attempt: Attempt, result: StageResult) -> str:
     return output.decode()
 
 
+@lru_cache(maxsize=256)
+def _model_text(model: str | None) -> tuple[bytes, bool]:
+    """Return the JSON of a model's name, and whether it can be stored for certain."""
+    text = b"" if model is None else dumps(model)
+    return text, surely_storable(text)
+
+
 def _wrong_measures(result: StageResult) -> tuple[Fault, ...]:
     """Return the measures that no honest agent gives, and the database does not take."""
+    if not result.cost_usd and 0 <= result.tokens <= MAX_TOKENS and result.quality is None:
+        return ()
     fits = {
         "cost_usd": result.cost_usd.is_finite() and 0 <= result.cost_usd <= MAX_COST_USD,
         "tokens": 0 <= result.tokens <= MAX_TOKENS,
@@ -272,6 +282,7 @@ def _outcome(
     decision: Decision,
     candidate: Candidate | None = None,
     result: StageResult | None = None,
+    output_text: str | None = None,
 ) -> Outcome:
     return Outcome(
         task_id=attempt.job.task_id,
@@ -286,6 +297,7 @@ def _outcome(
         tokens=result.tokens if result else 0,
         quality=result.quality if result else None,
         attempt=attempt.job.attempt,
+        output_text=output_text,
     )
 
 

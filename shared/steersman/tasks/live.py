@@ -33,6 +33,7 @@ from steersman.tasks.log_store import Fact
 
 WATCHED = "steersman:watched"
 WATCHED_S = 120  # a follower asks again every 25 s
+MANY = 10  # tasks: to name more than these, only to hear that nobody watches any, costs more than to ask that first
 AFTER_END_S = 600
 SILENT_S = 86_400
 MAX_POSITION = 2**64
@@ -84,6 +85,7 @@ local now = tonumber(redis.call('TIME')[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 local known = redis.call('ZSCORE', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
 return known and 1 or 0
 """
 
@@ -153,7 +155,7 @@ class LiveTasks:
     def publish(self, facts: Sequence[Fact]) -> None:
         """Tell of facts (of any tasks), each event by itself: to the streams of watched tasks, outdating their views.
 
-        One round trip when none of the tasks is watched, else two.
+        One round trip when nobody watches, else two, or three when the tasks are many.
         """
         if not facts:
             return
@@ -161,6 +163,8 @@ class LiveTasks:
         for fact in facts:
             by_task[fact.task_id.int].append(fact)
         with translated_errors():
+            if len(by_task) > MANY and not self._redis.exists(WATCHED):
+                return
             calls = [
                 (*_keys(of_task[0].task_id), _ended_key(of_task[0].task_id), *_arguments(of_task))
                 for of_task in self._watched(list(by_task.values()))

@@ -59,7 +59,7 @@ class Plan:
     template_id: UUID
     version: int
     template: Template
-    _schemas: dict[tuple[str, str], Schema] = field(default_factory=dict)
+    _schemas: dict[tuple[str, str], Schema | None] = field(default_factory=dict)
 
     @cached_property
     def new_stages(self) -> tuple[NewStage, ...]:
@@ -109,10 +109,11 @@ class Plan:
 
     def schema(self, name: str, kind: str) -> Schema | None:
         """Return the compiled `input_schema` or `output_schema` of a stage, or None where it has none."""
-        document = getattr(self.stage(name), kind)
-        if document is None:
-            return None
-        return self._schemas.setdefault((name, kind), Schema(document))
+        key = (name, kind)
+        if key not in self._schemas:
+            document = getattr(self.stage(name), kind)
+            self._schemas[key] = None if document is None else Schema(document)
+        return self._schemas[key]
 
     def completed(self, name: str, output: Mapping[str, Any]) -> Decision:
         return self._ended(name, StageStatus.COMPLETED, output=output)

@@ -12,6 +12,7 @@ MAX_FAULTS = 20
 _FEW = 8
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _LONG = re.compile(rb"[0-9]{19}")
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
 def unstorable(document: Mapping[str, Any]) -> tuple[Fault, ...]:
@@ -34,9 +35,18 @@ def unstorable(document: Mapping[str, Any]) -> tuple[Fault, ...]:
 
 def surely_storable(text: bytes) -> bool:
     """Say of our own JSON whether it can be stored for certain, at a glance; if not, `unstorable` looks closely."""
-    return (
-        b"\\u0000" not in text and text.count(b"{") + text.count(b"[") < MAX_DEPTH and not _LONG.search(text)
-    )
+    return b"\\u0000" not in text and _shallow(text) and not _LONG.search(text)
+
+
+def _shallow(text: bytes) -> bool:
+    if text.count(b"{") + text.count(b"[") < MAX_DEPTH:
+        return True
+    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
+    for _ in range(_FEW):
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if not brackets:
+            return True
+    return False
 
 
 def _reason(value: Any, depth: int) -> str | None:

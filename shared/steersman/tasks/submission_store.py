@@ -41,7 +41,8 @@ def submit(
     database: Database, tasks: Sequence[NewTask], *, at: datetime, keep: KeptAnswer | None = None
 ) -> None:
     """Accept tasks, all or none. Raise Conflict when `keep`'s key was used meanwhile."""
-    stages = [(task, stage) for task in tasks for stage in task.plan.new_stages]
+    plans = {task.plan.template_id.int: task.plan for task in tasks}  # few: a batch has few templates
+    stages = [(plan, stage) for plan in plans.values() for stage in plan.new_stages]
     database.tuples(
         sql("submit"),
         {
@@ -64,8 +65,7 @@ def submit(
             "open_sinks": plain(len(task.plan.template.sinks) for task in tasks),
             "deadlines": texts(task.deadline_at.isoformat() for task in tasks),
             "sources": texts(",".join(task.plan.sources) for task in tasks),
-            "stage_task_ids": ids(task.id for task, _ in stages),
-            "stage_project_ids": ids(task.project_id for task, _ in stages),
+            "stage_template_ids": ids(plan.template_id for plan, _ in stages),
             "stage_names": plain(stage.name for _, stage in stages),
             "stage_positions": plain(stage.position for _, stage in stages),
             "stage_queues": plain(stage.queue for _, stage in stages),

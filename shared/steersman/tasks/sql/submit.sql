@@ -11,11 +11,13 @@ WITH tasks AS (
     %(deadlines)s::timestamptz[]) AS t
 ), stages AS (
   INSERT INTO task_stages (task_id, project_id, name, position, queue, capability, pending_needs, status, ready_at)
-  SELECT s.*, CASE WHEN s.status = 'ready' THEN %(created_at)s::timestamptz END
-  FROM unnest(%(stage_task_ids)s::uuid[], %(stage_project_ids)s::uuid[], %(stage_names)s::text[],
-    %(stage_positions)s::int[], %(stage_queues)s::text[], %(stage_capabilities)s::text[],
-    %(stage_pending_needs)s::int[], %(stage_statuses)s::text[])
-    AS s (task_id, project_id, name, position, queue, capability, pending_needs, status)
+  SELECT t.id, t.project_id, s.name, s.position, s.queue, s.capability, s.pending_needs, s.status,
+         CASE WHEN s.status = 'ready' THEN %(created_at)s::timestamptz END
+  FROM unnest(%(ids)s::uuid[], %(project_ids)s::uuid[], %(template_ids)s::uuid[]) AS t (id, project_id, template_id)
+  JOIN unnest(%(stage_template_ids)s::uuid[], %(stage_names)s::text[], %(stage_positions)s::int[],
+    %(stage_queues)s::text[], %(stage_capabilities)s::text[], %(stage_pending_needs)s::int[], %(stage_statuses)s::text[])
+    AS s (template_id, name, position, queue, capability, pending_needs, status) ON s.template_id = t.template_id
+  ORDER BY t.id, s.position
 ), kept AS (
   INSERT INTO idempotency_keys (project_id, route, key, request_hash, response)
   SELECT %(key_project_id)s::uuid, %(key_route)s::text, %(key)s::text, %(key_hash)s::text, %(key_response)s::jsonb
