@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +91,7 @@ def _job(one: Question) -> StageJob:
 def _run(agent: Agent, stage: str, jobs: Sequence[StageJob]) -> list[StageJob]:
     outputs = _outputs(agent, jobs)
     return [
-        replace(job, results={**job.results, stage: output})
+        job._replace(results={**job.results, stage: output})
         for job, output in zip(jobs, outputs, strict=True)
     ]
 

@@ -1,9 +1,10 @@
 """What an agent is given and what it gives back: the contract that every protocol carries."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from steersman.errors import AgentError
@@ -22,8 +23,7 @@ class Provenance:
     duration_ms: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class StageJob:
+class StageJob(NamedTuple):  # as one is made for each attempt: a frozen dataclass takes four times as long
     """One attempt at one stage.
 
     `input` is the task's input; `results` has the output of every ancestor stage, None where it was skipped.
@@ -37,12 +37,11 @@ class StageJob:
     timeout_s: float
     correlation_id: str
     input: Mapping[str, Any]
-    results: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    results: Mapping[str, Mapping[str, Any] | None] = MappingProxyType({})
     provenance: Sequence[Provenance] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class StageResult:
+class StageResult(NamedTuple):
     """What an agent made of a job: a JSON object, the model that made it, its cost, its quality (0 to 1) if known."""
 
     output: Mapping[str, Any]

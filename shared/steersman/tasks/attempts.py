@@ -4,12 +4,11 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from math import ceil
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from steersman.agents import selection
@@ -43,8 +42,7 @@ Answer = StageResult | SteersmanError
 WhileRunning = Callable[[float], float]
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """A claimed attempt: its lease, its row as claimed, the plan of its task and the job for an agent."""
 
     row: Mapping[str, Any]

@@ -92,6 +92,7 @@ class Engine:
         self._live = live
         self._plans = plans
         self._lanes = lanes
+        self._lane_of = {str(priority): lane_for(priority, lanes) for priority in Priority}
         self._warn = warn
         self._runner = Runner(registry, rng or random.Random(), reach)  # noqa: S311 - jitter, not a secret
 
@@ -251,8 +252,7 @@ class Engine:
 
     def _delivery(self, attempt: Attempt, job: Job, delay_s: int = 0) -> Delivery:
         queue = attempt.plan.stage(job.stage).queue
-        lane = lane_for(Priority(attempt.row["priority"]), self._lanes)
-        return Delivery(queue, lane, job, delay_s)
+        return Delivery(queue, self._lane_of[attempt.row["priority"]], job, delay_s)
 
     def _mend(self, batch: "_Batch") -> None:
         """A job found done or replaced may come again because its worker died before it sent and told: do that now."""

@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import jmespath
@@ -34,8 +34,7 @@ class NewStage:
     status: StageStatus
 
 
-@dataclass(frozen=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """What becomes of one attempt.
 
     `status` is the stage's new status; READY means that it is tried again after `retry_delay_s`.

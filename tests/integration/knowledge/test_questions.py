@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -69,7 +68,7 @@ def answered(stages: tuple[str, ...], made: Parts, *jobs: StageJob) -> list[dict
         outcomes = build(AGENTS[stage], made).run(current)
         assert all(isinstance(one, StageResult) for one in outcomes), outcomes
         current = [
-            replace(one, results={**one.results, stage: outcome.output})
+            one._replace(results={**one.results, stage: outcome.output})
             for one, outcome in zip(current, outcomes, strict=True)
             if isinstance(outcome, StageResult)
         ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -192,4 +192,4 @@ def _note(chat: ChatModel, exc: SteersmanError) -> str:
 
 
 def _charged(result: StageResult, completion: Completion) -> StageResult:
-    return replace(result, tokens=completion.tokens, cost_usd=completion.cost_usd)
+    return result._replace(tokens=completion.tokens, cost_usd=completion.cost_usd)
