@@ -44,6 +44,6 @@ WITH wanted AS (
 SELECT f.place, f.name AS stage, f.attempt, f.error AS last_error, f.project_id::text, f.template_id::text, f.priority,
        f.input, f.budget_usd, f.correlation_id, f.cost_usd, f.deadline_passed, f.started_id, f.started_at,
        (SELECT json_object_agg(p.name, json_build_array(p.status, p.output, p.agent_name, p.model, p.cost_usd::text,
-                 p.tokens, (extract(epoch FROM p.finished_at - p.started_at) * 1000)::int))
+                 p.tokens, (date_part('epoch', p.finished_at - p.started_at) * 1000)::int))
         FROM task_stages p WHERE p.task_id = f.task_id AND p.status IN ('completed', 'skipped')) AS earlier
 FROM found f

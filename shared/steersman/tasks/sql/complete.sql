@@ -24,7 +24,7 @@ WITH decided AS (
   RETURNING s.task_id, s.name, s.project_id, s.capability, s.status, s.attempt - (d.status = 'ready')::int AS attempt,
             CASE WHEN d.gives_output THEN d.output END AS output, d.error, d.delay_s, d.releases, d.ends_sink,
             d.gives_output, d.agent_id, d.agent_name, d.model, d.cost_usd, d.tokens, d.quality, s.started_id,
-            s.started_at, (extract(epoch FROM clock_timestamp() - s.started_at) * 1000)::bigint AS duration_ms
+            s.started_at, (date_part('epoch', clock_timestamp() - s.started_at) * 1000)::bigint AS duration_ms
 ), released AS (
   UPDATE task_stages s
   SET pending_needs = s.pending_needs - r.needs,

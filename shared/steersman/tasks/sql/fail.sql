@@ -14,7 +14,7 @@ WITH decided AS (
   FROM decided d
   WHERE s.task_id = d.task_id AND s.name = d.stage AND s.status = 'running' AND s.lease_id = d.lease_id
   RETURNING s.task_id, s.name, s.project_id, s.capability, s.attempt, d.error, d.agent_id, d.agent_name, d.model,
-            d.cost_usd, d.tokens, s.started_id, s.started_at, (extract(epoch FROM clock_timestamp() - s.started_at) * 1000)::bigint AS duration_ms
+            d.cost_usd, d.tokens, s.started_id, s.started_at, (date_part('epoch', clock_timestamp() - s.started_at) * 1000)::bigint AS duration_ms
 ), doomed AS (
   SELECT task_id, (array_agg(error || jsonb_build_object('stage', name) ORDER BY name))[1] AS error,
          array_agg(name) AS names, sum(cost_usd) AS cost_usd, sum(tokens) AS tokens
