@@ -12,6 +12,7 @@ from steersman.http.fields import ProjectSlug
 from steersman.http.idempotency import once
 from steersman.tasks import templates
 from steersman.tasks.views import (
+    TemplateDiff,
     TemplatePage,
     TemplatePublication,
     TemplatePublished,
@@ -71,6 +72,23 @@ def get_template_version(
     """Return one published version; it never changes."""
     found = templates.get(parts().database, parts().projects.id(project), name, version)
     return TemplateView.model_validate(found)
+
+
+@router.get(
+    "/v1/templates/<name>/diff", tags=["templates"], summary="Compare two versions of a template",
+    operation_id="diffTemplate", responses=problems(TemplateDiff, 200, 404, 422, 429, 503),
+)  # fmt: skip
+def diff_template(
+    name: str,
+    before: Annotated[
+        int | None, Query(ge=1, le=2**31 - 1, description="Default: the one before `after`")
+    ] = None,
+    after: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Default: the newest")] = None,
+    project: Annotated[ProjectSlug, Query()] = "default",
+) -> TemplateDiff:
+    """Return what differs between two versions, and how many tasks are open on each: those stay on theirs."""
+    found = templates.diff(parts().database, parts().projects.id(project), name, before=before, after=after)
+    return TemplateDiff.model_validate(found)
 
 
 handler = Api(router, parts)

@@ -93,6 +93,12 @@ class AgentRefused(AgentError):
     retryable = False
 
 
+class AgentThrottled(AgentError):
+    """An agent, or the model behind it, asks to be called less often; `retry_after_s` says when again, if it did."""
+
+    code = "agent_throttled"
+
+
 class StageTimeout(AgentError):
     """A stage ran longer than its `timeout_s`."""
 

@@ -1,5 +1,6 @@
 """JSON in one place: orjson, with the conventions of the wire (UTC with milliseconds, Decimal as string)."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -33,6 +34,8 @@ def _default(value: Any) -> Any:
         return format(value, "f")
     if isinstance(value, (set, frozenset, tuple)):
         return list(value)
+    if isinstance(value, Mapping):
+        return dict(value)
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     raise TypeError(f"{type(value).__name__} has no JSON form")

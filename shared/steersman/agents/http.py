@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 
 from steersman.agents.job import StageJob, StageResult
-from steersman.errors import AgentError, AgentRefused, InvalidResult, StageTimeout
+from steersman.errors import AgentError, AgentRefused, AgentThrottled, InvalidResult, StageTimeout
 from steersman.json import dumps, loads
+from steersman.retry_after import retry_after_s
 
 MAX_PARALLEL = 16
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -18,7 +19,8 @@ MAX_ANSWER_BYTES = 1024 * 1024
 class HttpAgent:
     """An agent at `endpoint`. A batch is sent as one request for each job, in parallel.
 
-    2xx is the result; 408, 425, 429 and 5xx can be tried again; any other answer is final (AgentRefused).
+    2xx is the result; 429 can be tried again when `Retry-After` says (AgentThrottled), 408, 425 and 5xx can too; any
+    other answer is final (AgentRefused).
     """
 
     def __init__(self, name: str, endpoint: str, *, transport: httpx.BaseTransport | None = None) -> None:
@@ -52,7 +54,12 @@ class HttpAgent:
 
     def _read(self, response: httpx.Response) -> StageResult | AgentError:
         status = response.status_code
-        if status in {408, 425, 429} or status >= 500:
+        if status == 429:
+            return AgentThrottled(
+                f"agent '{self._name}' answered 429",
+                retry_after_s=retry_after_s(response.headers.get("retry-after")),
+            )
+        if status in {408, 425} or status >= 500:
             return AgentError(f"agent '{self._name}' answered {status}")
         if not response.is_success:
             return AgentRefused(f"agent '{self._name}' refused the job with {status}")

@@ -83,6 +83,9 @@ class Client:
     def template(self, name: str, version: int, project: str) -> dict[str, Any]:
         return self._get(f"/v1/templates/{name}/versions/{version}", project=project)
 
+    def template_diff(self, name: str, project: str, **versions: int | None) -> dict[str, Any]:
+        return self._get(f"/v1/templates/{name}/diff", project=project, **versions)
+
     def publish(self, template: Mapping[str, Any], project: str, *, validate_only: bool) -> dict[str, Any]:
         body = {"template": template, "project": project, "validate_only": validate_only}
         return self._post("/v1/templates", body)

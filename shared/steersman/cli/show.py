@@ -28,6 +28,7 @@ out = _console()
 err = _console(stderr=True)
 
 EXCERPT = 220
+BRIEF = 60
 INDENT = 5
 ANSWER = {"answer", "declined", "sources"}
 
@@ -73,6 +74,19 @@ def status(word: str) -> Text:
     """Return a status with its sign and colour."""
     glyph, style = LOOKS.get(word, ("", ""))
     return Text(f"{glyph} {word}".strip(), style)
+
+
+def brief(value: Any) -> str:
+    """Return a value as JSON on one line, shortened where it is long; nothing for null."""
+    text = "" if value is None else dumps_text(value)
+    return text if len(text) <= BRIEF else text[: BRIEF - 1] + "…"
+
+
+def trouble(stage: Mapping[str, Any]) -> str | None:
+    """Return why a stage's last attempt failed, and when the next one comes."""
+    message: str | None = (stage["error"] or {}).get("message")
+    again = stage.get("next_attempt_at")
+    return f"{message}; next attempt {again}" if message and again else message
 
 
 def answer(task: Mapping[str, Any]) -> None:

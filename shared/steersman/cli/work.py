@@ -134,7 +134,7 @@ def show_task(task_id: str, json_output: Annotated[bool, Json] = False) -> None:
             s["agent"],
             s["attempt"],
             s["duration_ms"],
-            (s["error"] or {}).get("message"),
+            show.trouble(s),
         )
         for s in task["stages"]
     ]
@@ -217,6 +217,34 @@ def show_template(
         empty="no stages",
         optional=2,
     )
+
+
+@templates.command("diff")
+def diff_template(
+    name: str,
+    before: Annotated[int | None, typer.Option(min=1, help="Default: the one before the other")] = None,
+    after: Annotated[int | None, typer.Option(min=1, help="Default: the newest")] = None,
+    project: Annotated[str, Project] = "default",
+    json_output: Annotated[bool, Json] = False,
+) -> None:
+    """Show what differs between two versions of a template, and how many tasks are open on each."""
+    found = client().template_diff(name, project, before=before, after=after)
+    if json_output:
+        show.json(found)
+        return
+    show.line(f"{name} version {found['before']} → {found['after']}\n")
+    rows = [
+        (
+            change["stage"] or "the template",
+            change["field"] or change["kind"],
+            show.brief(change["before"]),
+            show.brief(change["after"]),
+        )
+        for change in found["changes"]
+    ]
+    show.rows(("where", "what", "before", "after"), rows, empty="nothing differs")
+    for version, tasks in found["open_tasks"].items():
+        show.line(f"\n{tasks:,} open on version {version}: they end on it")
 
 
 @templates.command("validate")

@@ -46,6 +46,7 @@ STATUSES: dict[type[SteersmanError], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.RateLimited: 429,
+    errors.AgentThrottled: 503,
     errors.Unavailable: 503,
     SteersmanError: 500,
 }

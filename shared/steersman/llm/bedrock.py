@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from steersman.errors import AgentRefused, InvalidResult, Unavailable
+from steersman.errors import AgentRefused, AgentThrottled, InvalidResult, Unavailable
 from steersman.json import dumps_text
 from steersman.llm.port import DIMENSIONS, Completion, Prices, checked_vectors
 
@@ -17,9 +17,9 @@ EMBEDDING_MODEL = "amazon.titan-embed-text-v2:0"
 MAX_EMBEDDED_CHARACTERS = 40_000
 
 # What passes by itself; any other refusal is about the request, the model or the right to use it.
+_THROTTLING = "ThrottlingException ServiceQuotaExceededException"
 _PASSING = """
-ThrottlingException ServiceUnavailableException InternalServerException ModelTimeoutException ModelErrorException
-ModelNotReadyException ServiceQuotaExceededException
+ServiceUnavailableException InternalServerException ModelTimeoutException ModelErrorException ModelNotReadyException
 """
 
 
@@ -120,6 +120,8 @@ def _call(operation: Callable[..., Any], **request: Any) -> Any:
         return operation(**request)
     except ClientError as exc:
         code = exc.response.get("Error", {}).get("Code", "unknown error")
+        if code in _THROTTLING.split():
+            raise AgentThrottled(f"Bedrock answered {code}") from exc
         if code in _PASSING.split():
             raise Unavailable(f"Bedrock answered {code}") from exc
         raise AgentRefused(f"Bedrock refused the request: {code}") from exc

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from steersman.errors import AgentRefused, InvalidResult, Unavailable
+from steersman.errors import AgentRefused, AgentThrottled, InvalidResult, Unavailable
 from steersman.llm.port import DIMENSIONS, Completion, Prices, checked_vectors
+from steersman.retry_after import retry_after_s
 
 if TYPE_CHECKING:
     import httpx
@@ -25,8 +26,8 @@ class OpenAiEndpoint:
     def post(self, path: str, body: Mapping[str, Any], *, timeout_s: float | None = None) -> Any:
         """Return the JSON that the endpoint answers to `body`.
 
-        Raises Unavailable (no answer in time, overload, its own failure), AgentRefused (it refuses this request, key
-        or model), InvalidResult (no JSON).
+        Raises AgentThrottled (429), Unavailable (no answer in time, its own failure), AgentRefused (it refuses this
+        request, key or model), InvalidResult (no JSON).
         """
         import httpx
 
@@ -64,8 +65,10 @@ class OpenAiEndpoint:
 
 
 def _refuse(status: int, retry_after: str | None) -> None:
-    if status == 429 or status >= 500:
-        wait = int(retry_after) if retry_after and retry_after.isdigit() else None
+    wait = retry_after_s(retry_after)
+    if status == 429:
+        raise AgentThrottled("the endpoint answered with status 429", retry_after_s=wait)
+    if status >= 500:
         raise Unavailable(f"the endpoint answered with status {status}", retry_after_s=wait)
     if status != 200:
         raise AgentRefused(f"the endpoint refused the request with status {status}")

@@ -17,7 +17,7 @@ from steersman.agents.registry import Registry
 from steersman.agents.selection import Candidate
 from steersman.errors import AgentError, Fault, InvalidResult, NoAgent, StageTimeout, SteersmanError
 from steersman.failpoints import Reach, unarmed
-from steersman.json import dumps
+from steersman.json import dumps, loads
 from steersman.tasks.attempt_store import Lease, Outcome
 from steersman.tasks.planner import (
     BudgetSpent,
@@ -116,7 +116,8 @@ class Runner:
         budget = row["budget_usd"]
         if budget is not None and row["cost_usd"] >= Decimal(budget) and row["cost_usd"] > 0:
             return plan.fatal(describe(BudgetSpent(f"the task's budget of {budget} USD is spent")))
-        if job.attempt > plan.stage(job.stage).retry.max_attempts:
+        retry = plan.stage(job.stage).retry
+        if job.attempt > (retry.max_attempts if attempt.lease_lost else retry.most_attempts):
             return self._failed(attempt, LeaseLost("the worker of the last attempt fell silent"))
         try:
             if not plan.wanted(job.stage, job.input, job.results):
@@ -237,6 +238,8 @@ def _await(calls: Sequence[_Call], while_running: WhileRunning) -> None:
 
 def _checked(attempt: Attempt, result: StageResult) -> str:
     """Return the JSON text of a result's output; raise InvalidResult, which says what is wrong with the result."""
+    if not isinstance(result.model, str | None):
+        raise InvalidResult("the result's model is not a text")
     try:
         output, (model, plain_model) = dumps(result.output), _model_text(result.model)
     except TypeError as exc:
@@ -251,7 +254,7 @@ def _checked(attempt: Attempt, result: StageResult) -> str:
         size = len(output) + len(model)
         raise InvalidResult(f"the result has {size} bytes; at most {MAX_OUTPUT_BYTES} are allowed")
     schema = attempt.plan.schema(attempt.job.stage, "output_schema")
-    if schema and (faults := schema.faults(result.output, "output")):
+    if schema and (faults := schema.faults(loads(output), "output")):
         raise InvalidResult("the result does not match the stage's output_schema", faults=faults)
     return output.decode()
 

@@ -9,12 +9,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
+from math import ceil, inf
 from typing import Any
 from uuid import UUID
 
 from steersman.agents.registry import Registry
-from steersman.aws.queues import Delivery, Job, StageQueues, unpack
+from steersman.aws.queues import MAX_DELAY_S, Delivery, Job, StageQueues, unpack
 from steersman.db.connection import Database
 from steersman.errors import Unavailable
 from steersman.failpoints import Reach, unarmed
@@ -240,7 +240,8 @@ class Engine:
                 stage = str(fact.stage)
                 delay_s = delays.get((fact.task_id, stage)) or 0.0
                 job = Job(fact.task_id, stage, (fact.attempt or 1) + 1)
-                deliveries.append(self._delivery(attempt, job, -int(-delay_s // 1)))
+                if delay_s <= MAX_DELAY_S:  # else the sweep sends it when its time has come
+                    deliveries.append(self._delivery(attempt, job, ceil(delay_s)))
             for freed in fact.frees or ():
                 deliveries.append(self._delivery(attempt, Job(fact.task_id, freed, 1)))
         self._queues.send(deliveries)

@@ -14,10 +14,10 @@ from uuid import UUID
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from steersman.errors import AgentError, SteersmanError
+from steersman.errors import AgentError, AgentThrottled, RateLimited, StageTimeout, SteersmanError
 from steersman.tasks.schema import Schema
-from steersman.tasks.template import Retry, Stage, Template
-from steersman.tasks.words import OnError, StageStatus
+from steersman.tasks.template import Backoff, Stage, Template
+from steersman.tasks.words import FailureKind, OnError, StageStatus
 
 Result = Mapping[str, Any] | None
 
@@ -124,8 +124,10 @@ class Plan:
         """Decide what follows a failed attempt: a retry, or what the stage's `on_error` says."""
         stage = self.stage(name)
         reason = describe(error)
-        if error.retryable and attempt < stage.retry.max_attempts:
-            delay = retry_delay_s(stage.retry, attempt, rng)
+        kind = kind_of(error)
+        rule, throttled = stage.retry.rule(kind), kind is FailureKind.THROTTLED
+        if rule is not None and attempt < rule.max_attempts:
+            delay = retry_delay_s(rule, attempt, rng, at_least_s=error.retry_after_s if throttled else None)
             return Decision(status=StageStatus.READY, error=reason, retry_delay_s=delay)
         if stage.on_error is OnError.SKIP:
             return self.skipped(name, reason)
@@ -151,13 +153,25 @@ class Plan:
         )
 
 
-def retry_delay_s(retry: Retry, attempt: int, rng: random.Random) -> float:
+def kind_of(error: SteersmanError) -> FailureKind | None:
+    """Return the kind of a failure that templates can name, or None for any other that can be tried again."""
+    if not error.retryable:
+        return FailureKind.PERMANENT
+    if isinstance(error, (AgentThrottled, RateLimited)):
+        return FailureKind.THROTTLED
+    return FailureKind.TIMEOUT if isinstance(error, StageTimeout) else None
+
+
+def retry_delay_s(
+    retry: Backoff, attempt: int, rng: random.Random, *, at_least_s: float | None = None
+) -> float:
     """Return the delay after failed attempt number `attempt` (from 1): full jitter under an exponential bound.
 
+    What an agent asks for comes before the jitter, so that a batch does not come back at once; the ceiling is for both.
     Source: "Exponential Backoff And Jitter", AWS Architecture Blog, the variant called full jitter.
     """
     bound = min(retry.max_backoff_s, retry.backoff_s * retry.factor ** (attempt - 1))
-    return rng.uniform(0, bound)
+    return min((at_least_s or 0) + rng.uniform(0, bound), retry.max_backoff_s)
 
 
 def describe(error: SteersmanError) -> dict[str, Any]:

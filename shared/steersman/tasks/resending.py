@@ -4,14 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from typing import Any
 
-from steersman.aws.queues import Delivery, Job, StageQueues
+from steersman.aws.queues import MAX_DELAY_S, Delivery, Job, StageQueues
 from steersman.tasks.words import Lane, Priority, lane_for
 
 Warn = Callable[[str, Mapping[str, Any]], None]  # takes what went wrong, and facts of it
 
 
 def resend(queues: StageQueues, rows: Sequence[Mapping[str, Any]], lanes: tuple[Lane, ...]) -> None:
-    """Send a job for each row (task_id, stage, queue, attempt, priority and, if it must wait, delay_s)."""
+    """Send a job for each row (task_id, stage, queue, attempt, priority and, if it must wait, delay_s).
+
+    What must wait for longer than a message can is left to the sweep.
+    """
     queues.send(
         [
             Delivery(
@@ -21,5 +24,6 @@ def resend(queues: StageQueues, rows: Sequence[Mapping[str, Any]], lanes: tuple[
                 ceil(row.get("delay_s", 0)),
             )
             for row in rows
+            if row.get("delay_s", 0) <= MAX_DELAY_S
         ]
     )

@@ -25,7 +25,9 @@ def task(database: Database, task_id: UUID) -> dict[str, Any] | None:
                   'name', s.name, 'queue', s.queue, 'capability', s.capability, 'status', s.status,
                   'attempt', s.attempt, 'agent', s.agent_name, 'model', s.model, 'error', s.error,
                   'cost_usd', s.cost_usd::text, 'tokens', s.tokens, 'pending_needs', s.pending_needs,
-                  'ready_at', s.ready_at, 'started_at', s.started_at, 'finished_at', s.finished_at,
+                  'ready_at', s.ready_at,
+                  'next_attempt_at', CASE WHEN s.status = 'ready' AND s.error IS NOT NULL THEN s.ready_at END,
+                  'started_at', s.started_at, 'finished_at', s.finished_at,
                   'duration_ms', (extract(epoch FROM s.finished_at - s.started_at) * 1000)::int)
                   ORDER BY s.position)
                 FROM task_stages s WHERE s.task_id = t.id) AS stages

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from steersman.errors import Fault, InvalidInput
 from steersman.tasks.schema import Schema
-from steersman.tasks.words import OnError, Orchestrator, Queue
+from steersman.tasks.words import FailureKind, OnError, Orchestrator, Queue
 
 MAX_STAGES = 100
 MAX_STAGE_TIMEOUT_S = 100.0  # a stage function lives 120 s: an attempt must end before it
@@ -28,13 +28,34 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Retry(Part):
-    """When and how often a failed attempt is tried again: exponential backoff with full jitter, up to a ceiling."""
+class Backoff(Part):
+    """How often a stage is tried in all, and the waits between: exponential, with full jitter, up to a ceiling."""
 
-    max_attempts: int = Field(default=3, ge=1, le=20)
-    backoff_s: float = Field(default=1.0, gt=0, le=900, description="Upper bound of the first delay")
+    max_attempts: int = Field(default=3, ge=1, le=100)
+    backoff_s: float = Field(default=1.0, gt=0, le=86_400, description="Upper bound of the first delay")
     factor: float = Field(default=2.0, ge=1, le=10)
-    max_backoff_s: float = Field(default=60.0, gt=0, le=900, description="Ceiling of every delay")
+    max_backoff_s: float = Field(
+        default=60.0, gt=0, le=604_800, description="Ceiling of every delay, a week at most"
+    )
+
+
+class Retry(Backoff):
+    """When and how often a failed attempt is tried again, and which kinds of failures have rules of their own."""
+
+    on: dict[FailureKind, Backoff] = Field(
+        default={}, description="Instead of these, for failures of a kind; permanent ones are else final"
+    )
+
+    def rule(self, kind: FailureKind | None) -> Backoff | None:
+        """Return what holds for a failure of `kind` (None: of no kind with a name), or None when it is final."""
+        if kind in self.on:
+            return self.on[kind]
+        return None if kind is FailureKind.PERMANENT else self
+
+    @property
+    def most_attempts(self) -> int:
+        """How many attempts there can be, whatever they fail of."""
+        return max([self.max_attempts, *(rule.max_attempts for rule in self.on.values())])
 
 
 class Stage(Part):

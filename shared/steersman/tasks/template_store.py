@@ -63,6 +63,17 @@ def find(
     return rows[0] if rows else None
 
 
+def open_tasks(database: Database, project_id: UUID, name: str) -> dict[int, int]:
+    """Return how many tasks are open on each version of a template that has any."""
+    statement = """
+        SELECT template_version, count(*) AS tasks FROM task_histories
+        WHERE project_id = %(project_id)s AND template_name = %(name)s
+          AND status IN ('pending', 'running', 'awaiting', 'retrying')
+        GROUP BY template_version ORDER BY template_version"""
+    rows = database.run(statement, {"project_id": project_id, "name": name})
+    return {row["template_version"]: row["tasks"] for row in rows}
+
+
 def by_id(database: Database, template_ids: Sequence[UUID]) -> list[dict[str, Any]]:
     """Return published versions by id: id, version, spec."""
     statement = "SELECT id, version, spec FROM task_dag_templates WHERE id = ANY(%(ids)s)"

@@ -13,6 +13,7 @@ from steersman.ids import new_id
 from steersman.json import loads
 from steersman.tasks import template_store
 from steersman.tasks.template import Template, parse_template
+from steersman.tasks.template_diff import differences
 
 DEFAULTS = ("standard_query", "simple_lookup", "complex_research", "web_enhanced", "quick_answer")
 
@@ -67,6 +68,24 @@ def get(database: Database, project_id: UUID, name: str, version: int | None) ->
         wanted = f"version {version} of template" if version else "template"
         raise NotFound(f"there is no {wanted} '{name}'")
     return _shown(row)
+
+
+def diff(
+    database: Database, project_id: UUID, name: str, *, before: int | None, after: int | None
+) -> dict[str, Any]:
+    """Return what differs from version `before` (default: the one before, if any) to `after` (default: the newest).
+
+    Raises NotFound when there is no such version.
+    """
+    new = get(database, project_id, name, after)
+    old = get(database, project_id, name, before if before is not None else max(1, new["version"] - 1))
+    return {
+        "name": name,
+        "before": old["version"],
+        "after": new["version"],
+        "changes": [change._asdict() for change in differences(old["template"], new["template"])],
+        "open_tasks": template_store.open_tasks(database, project_id, name),
+    }
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -96,6 +96,10 @@ class StageView(BaseModel):
     cost_usd: Decimal
     tokens: int
     ready_at: Moment | None
+    next_attempt_at: Moment | None = Field(
+        default=None,
+        description="When a stage whose last attempt failed (`error` says why) is tried again; null when none waits",
+    )
     started_at: Moment | None
     finished_at: Moment | None
     duration_ms: int | None
@@ -190,6 +194,29 @@ class TemplateView(BaseModel):
     created_by: str
     created_at: Moment
     template: Template
+
+
+class TemplateChange(BaseModel):
+    """One difference between two versions: of the template itself (`stage` null), a stage's field, or a whole stage."""
+
+    kind: Literal["added", "removed", "changed"]
+    stage: str | None
+    field: str | None
+    before: Any
+    after: Any
+
+
+class TemplateDiff(BaseModel):
+    """What differs between two versions of a template, and how many tasks are open on each version of it.
+
+    Those tasks end on the version that they began with.
+    """
+
+    name: str
+    before: int
+    after: int
+    changes: list[TemplateChange]
+    open_tasks: dict[int, int] = Field(description="Version -> open tasks, for versions that have any")
 
 
 class TemplatePublished(BaseModel):

@@ -64,6 +64,14 @@ class OnError(StrEnum):
     FALLBACK = "fallback"
 
 
+class FailureKind(StrEnum):
+    """Kinds of failures that a stage may try again by rules of their own."""
+
+    THROTTLED = "throttled"
+    TIMEOUT = "timeout"
+    PERMANENT = "permanent"
+
+
 class Orchestrator(StrEnum):
     QUEUE = "queue"
     STEP_FUNCTIONS = "step_functions"

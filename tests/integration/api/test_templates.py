@@ -121,3 +121,30 @@ def test_the_list_has_the_newest_of_each_name(functions: Functions) -> None:
 def test_an_unknown_version_is_not_found(functions: Functions, path: str) -> None:
     """A name or version that is not there is 404."""
     assert functions.http("GET", path).status == 404
+
+
+def test_versions_are_compared(functions: Functions) -> None:
+    """The newest version is compared with the one before, or any two; tasks that are open are counted by version."""
+    publish(functions, stage("a"))
+    task = {"template": "mine", "input": {}}
+    assert functions.http("POST", "/v1/tasks", task).status == 202
+    publish(functions, {**stage("a"), "timeout_s": 7}, stage("b", "a"))
+    publish(functions, stage("b"))
+    found = functions.http("GET", "/v1/templates/mine/diff").json
+    assert (found["before"], found["after"], found["open_tasks"]) == (2, 3, {"1": 1})
+    found = functions.http("GET", "/v1/templates/mine/diff", before=1, after=2).json
+    assert [(one["kind"], one["stage"], one["field"]) for one in found["changes"]] == [
+        ("changed", "a", "timeout_s"),
+        ("added", "b", None),
+    ]
+    same = functions.http("GET", "/v1/templates/mine/diff", after=1).json
+    assert (same["before"], same["after"], same["changes"]) == (1, 1, [])
+
+
+def test_a_comparison_names_what_is_missing(functions: Functions) -> None:
+    """A version or a template that does not exist is named; a version below one is refused."""
+    publish(functions, stage("a"))
+    answer = functions.http("GET", "/v1/templates/mine/diff", before=9)
+    assert (answer.status, "version 9" in answer.json["detail"]) == (404, True)
+    assert functions.http("GET", "/v1/templates/other/diff").status == 404
+    assert functions.http("GET", "/v1/templates/mine/diff", before=0).status == 422

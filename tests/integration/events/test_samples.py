@@ -32,6 +32,7 @@ STATUSES = {
     "tasks/get": 200,
     "tasks/list": 200,
     "tasks/wait": 200,
+    "templates/diff": 200,
     "templates/list": 200,
     "templates/publish": 201,
     "templates/version": 200,

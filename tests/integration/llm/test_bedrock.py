@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
 
-from steersman.errors import AgentRefused, InvalidResult, SteersmanError, Unavailable
+from steersman.errors import AgentRefused, AgentThrottled, InvalidResult, SteersmanError, Unavailable
 from steersman.llm.bedrock import BedrockChat, BedrockEmbedder, bedrock_client
 from steersman.llm.choose import choose_chat
 from steersman.llm.openai import OpenAiChat
@@ -49,7 +49,7 @@ def test_the_shorter_time_limit_holds() -> None:
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        ("ThrottlingException", Unavailable),
+        ("ThrottlingException", AgentThrottled),
         ("ModelTimeoutException", Unavailable),
         ("ServiceUnavailableException", Unavailable),
         ("AccessDeniedException", AgentRefused),

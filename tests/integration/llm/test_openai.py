@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from steersman.errors import AgentRefused, InvalidResult, SteersmanError, Unavailable
+from steersman.errors import AgentRefused, AgentThrottled, InvalidResult, SteersmanError, Unavailable
 from steersman.llm.openai import OpenAiChat, OpenAiEmbedder, OpenAiEndpoint
 from steersman.llm.port import Prices
 from tests.integration.llm.openai_server import OpenAiServer, serving
@@ -53,7 +53,7 @@ def test_without_a_key_none_is_sent(server: OpenAiServer) -> None:
     ("status", "error"),
     [
         (400, AgentRefused), (401, AgentRefused), (404, AgentRefused), (302, AgentRefused),
-        (429, Unavailable), (500, Unavailable), (503, Unavailable),
+        (429, AgentThrottled), (500, Unavailable), (503, Unavailable),
     ],
 )  # fmt: skip
 def test_a_refusal_says_whether_to_try_again(
@@ -63,8 +63,8 @@ def test_a_refusal_says_whether_to_try_again(
     server.status, server.headers = status, {"retry-after": "7"}
     with pytest.raises(error, match=str(status)) as caught:
         chat.complete(system="S", prompt="P")
-    assert caught.value.retryable is (error is Unavailable)
-    assert caught.value.retry_after_s == (7 if error is Unavailable else None)
+    assert caught.value.retryable is (error is not AgentRefused)
+    assert caught.value.retry_after_s == (None if error is AgentRefused else 7)
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ import redis
 from steersman.aws.queues import StageQueues
 from steersman.cache.connection import connect
 from steersman.db.connection import Database
-from steersman.errors import Unavailable
+from steersman.errors import AgentThrottled, Unavailable
 from steersman.tasks import attempt_store
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.service import Tasks
 from steersman.tasks.sweep import Swept, sweep
 from tests.fixtures import absent
-from tests.fixtures.engine import LANES, Rig, stage
+from tests.fixtures.engine import LANES, Rig, echo, stage
 
 
 class Sweeper:
@@ -46,6 +46,27 @@ def test_ready_work_whose_message_was_lost_is_sent_again(rig: Rig, sweeper: Swee
     (task_id,) = rig.submit(rig.publish([stage("a"), stage("b"), stage("c", "a", "b")]))
     rig.sqs.queues.clear()
     assert sweeper() == Swept(asleep=False, sent=2, expired=0)
+    rig.drain()
+    assert rig.task(task_id)["status"] == "completed"
+
+
+def test_a_retry_that_waits_longer_than_a_message_can_is_sent_in_time(rig: Rig, sweeper: Sweeper) -> None:
+    """A retry in more than 15 minutes is in no queue; the sweep sends it when its time has come, and not before."""
+    throttled = AgentThrottled("slow down", retry_after_s=3600)
+    rig.behaviours["a"] = lambda job: throttled if job.attempt == 1 else echo(job)
+    patient = {"max_attempts": 3, "max_backoff_s": 7200}
+    (task_id,) = rig.submit(rig.publish([stage("a", retry=patient), stage("b", "a")]))
+    rig.step()
+    (waiting, _) = rig.task(task_id)["stages"]
+    assert waiting["status"] == "ready"
+    assert waiting["error"]["code"] == "agent_throttled"
+    assert waiting["next_attempt_at"] is not None
+    assert rig.task(task_id)["status"] == "retrying"
+    assert rig.step() is None
+    assert sweeper(stranded_after_s=60.0).sent == 0
+    rig.database.run("UPDATE task_stages SET ready_at = now() WHERE name = 'a'")
+    assert sweeper(stranded_after_s=60.0).sent == 1
+    assert sweeper(stranded_after_s=60.0).sent == 0
     rig.drain()
     assert rig.task(task_id)["status"] == "completed"
 

@@ -12,7 +12,7 @@ import pytest
 
 from steersman.agents.http import HttpAgent
 from steersman.agents.job import StageJob, StageResult
-from steersman.errors import AgentError, AgentRefused, InvalidResult, StageTimeout
+from steersman.errors import AgentError, AgentRefused, AgentThrottled, InvalidResult, StageTimeout
 
 URL = "https://agent.example/run"
 
@@ -70,7 +70,7 @@ def test_a_result_is_read_whole() -> None:
 @pytest.mark.parametrize(
     ("status", "kind", "retryable"),
     [
-        (408, AgentError, True), (425, AgentError, True), (429, AgentError, True), (500, AgentError, True),
+        (408, AgentError, True), (425, AgentError, True), (429, AgentThrottled, True), (500, AgentError, True),
         (503, AgentError, True), (400, AgentRefused, False), (401, AgentRefused, False), (404, AgentRefused, False),
         (422, AgentRefused, False), (301, AgentRefused, False), (304, AgentRefused, False),
     ],

@@ -21,6 +21,7 @@ STATUSES = {
     "rate_limited": 429,
     "unavailable": 503,
     "agent_error": 500,
+    "agent_throttled": 503,
     "agent_refused": 500,
     "stage_timeout": 500,
     "no_agent": 500,

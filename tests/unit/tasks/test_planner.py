@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steersman.errors import AgentError, AgentRefused, Fault, InvalidResult, StageTimeout, SteersmanError
+from steersman.errors import (
+    AgentError,
+    AgentRefused,
+    AgentThrottled,
+    Fault,
+    InvalidResult,
+    StageTimeout,
+    SteersmanError,
+)
 from steersman.tasks.planner import (
     BudgetSpent,
     DeadlinePassed,
@@ -85,6 +93,49 @@ def test_what_follows_a_failure(error: SteersmanError, attempt: int, on_error: s
     assert decision.output == ({"safe": 1} if expected == "completed" else None)
     assert decision.error is not None
     assert decision.error["code"] == error.code
+
+
+@pytest.mark.parametrize(
+    ("error", "attempt", "tried_again"),
+    [
+        (AgentThrottled("x"), 4, True),
+        (AgentThrottled("x"), 5, False),
+        (StageTimeout("x"), 1, True),
+        (StageTimeout("x"), 2, False),
+        (AgentRefused("x"), 1, True),
+        (AgentRefused("x"), 2, False),
+        (AgentError("x"), 2, True),
+        (AgentError("x"), 3, False),
+    ],
+)
+def test_a_kind_of_failure_has_its_own_rule(error: SteersmanError, attempt: int, tried_again: bool) -> None:
+    """What is throttled, takes too long or is refused for good is tried as often as the rule for that kind says."""
+    rules = {
+        "throttled": {"max_attempts": 5},
+        "timeout": {"max_attempts": 2},
+        "permanent": {"max_attempts": 2},
+    }
+    made = plan(stage("a", retry={"max_attempts": 3, "on": rules}))
+    assert (made.failed("a", attempt, error, RNG).status is StageStatus.READY) == tried_again
+    assert made.stage("a").retry.most_attempts == 5
+
+
+def test_retry_after_is_waited_for() -> None:
+    """A retry comes after the time that the agent asked for, and its jitter, but not beyond the ceiling."""
+    made = plan(stage("a", retry={"max_attempts": 3, "backoff_s": 1, "max_backoff_s": 60}))
+    delays = [
+        made.failed("a", 1, AgentThrottled("x", retry_after_s=40), RNG).retry_delay_s for _ in range(50)
+    ]
+    assert all(delay is not None and 40 <= delay <= 41 for delay in delays)
+    assert len(set(delays)) > 1
+    assert made.failed("a", 1, AgentThrottled("x", retry_after_s=3600), RNG).retry_delay_s == 60
+    busy = AgentError("x", retry_after_s=40)
+    assert (made.failed("a", 1, busy, RNG).retry_delay_s or 0) <= 1
+
+
+def test_without_rules_of_their_own_all_failures_share_one() -> None:
+    """Where no kind has a rule, max_attempts is what every stage has."""
+    assert plan(stage("a", retry={"max_attempts": 4})).stage("a").retry.most_attempts == 4
 
 
 @pytest.mark.parametrize("error", [DeadlinePassed("late"), BudgetSpent("spent")])

@@ -24,7 +24,7 @@ WITH wanted AS (
     AND (s.status = 'ready' AND s.attempt <= w.attempt
          OR s.status = 'running' AND (s.lease_id = w.lease_id OR s.lease_expires_at <= clock_timestamp()))
   RETURNING w.place, s.task_id, s.name, s.project_id, s.attempt, s.error, s.started_id, s.started_at, s.lost_id,
-            s.lost_at, s.started_at >= statement_timestamp() AS first_time
+            s.lost_at
 ), found AS (
   SELECT c.*, t.status AS task_status, t.template_id, t.priority, t.input,
          t.constraints ->> 'budget_usd' AS budget_usd, t.correlation_id, t.cost_usd,
@@ -39,7 +39,7 @@ WITH wanted AS (
 ), logged AS (
   INSERT INTO task_stage_logs (id, task_id, project_id, stage, event, attempt, created_at)
   SELECT lost_id, task_id, project_id, name, 'stage.started', attempt - 1, lost_at FROM claimed
-  WHERE lost_id IS NOT NULL AND first_time
+  WHERE lost_id IS NOT NULL
 )
 SELECT f.place, f.name AS stage, f.attempt, f.error AS last_error, f.project_id::text, f.template_id::text, f.priority,
        f.input, f.budget_usd, f.correlation_id, f.cost_usd, f.deadline_passed, f.started_id, f.started_at,

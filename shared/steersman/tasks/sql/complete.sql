@@ -1,5 +1,6 @@
 -- Carry out the decisions on a batch of attempts that do not fail their task: store results, release dependants,
 -- finish tasks, write the log. An attempt counts only while its lease is held; of another nothing comes back.
+-- What is to wait for longer than a message can (resent_at '-infinity') is sent by the sweep when its time has come.
 -- A line of the log tells of an attempt's end and start; what became ready stands in the last line of its task.
 -- `decided` is sorted by key and limited as in claim.sql. Stages are locked before tasks. What agents did is added to
 -- the first slot that no other transaction uses now, so that workers do not wait for each other's commits there.
@@ -17,6 +18,7 @@ WITH decided AS (
   SET status = d.status, output = d.output, error = d.error, agent_id = d.agent_id, agent_name = d.agent_name,
       model = d.model, cost_usd = s.cost_usd + d.cost_usd, tokens = s.tokens + d.tokens, lease_expires_at = NULL,
       attempt = s.attempt + (d.status = 'ready')::int,
+      resent_at = CASE WHEN d.status <> 'ready' THEN s.resent_at WHEN d.delay_s > 900 THEN timestamptz '-infinity' END,
       ready_at = CASE WHEN d.status = 'ready' THEN clock_timestamp() + make_interval(secs => d.delay_s) ELSE s.ready_at END,
       finished_at = CASE WHEN d.status = 'ready' THEN NULL ELSE clock_timestamp() END
   FROM decided d

@@ -1,3 +1,5 @@
+LOCK TABLE task_stages, task_stage_logs IN ACCESS EXCLUSIVE MODE;
+
 INSERT INTO task_stage_logs (task_id, id, project_id, stage, event, attempt, created_at)
 SELECT task_id, id, project_id, stage, event, attempt, created_at
 FROM task_events e
@@ -5,6 +7,7 @@ WHERE NOT EXISTS (SELECT FROM task_stage_logs l WHERE l.task_id = e.task_id AND 
 
 DROP VIEW task_events;
 
+SELECT nextval('task_stage_logs_id');  -- past the ids of the events just written
 ALTER SEQUENCE task_stage_logs_id INCREMENT BY 1;
 
 ALTER TABLE task_stage_logs
