@@ -22,9 +22,7 @@ IDLE_S = 10.0
 STATEMENT_TIMEOUT_S = 60
 # Plans are made once, for any values, and go through indexes: they must stay right however the tables grow, and
 # planning such statements anew costs more than running them.
-STEADY_PLANS = (
-    "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off"
-)
+STEADY_PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off"
 
 set_json_dumps(dumps)
 set_json_loads(loads)
