@@ -8,7 +8,7 @@ from steersman.tasks.template import Template
 
 
 class Change(NamedTuple):
-    """One difference: of the template itself (`stage` None) or of a stage; `field` None: the whole stage."""
+    """One difference: of the template (`stage` None) or of a stage; `field` is a dotted path, None: the whole stage."""
 
     kind: Literal["added", "removed", "changed"]
     stage: str | None
@@ -44,7 +44,17 @@ def _of_stages(old: Template, new: Template) -> Iterator[Change]:
         yield Change("removed", name, None, document, None)
 
 
-def _fields(stage: str | None, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    for field, before in old.items():
-        if dumps(before) != dumps(new[field]):  # as texts, for Python holds 1, 1.0 and true to be the same
-            yield Change("changed", stage, field, before, new[field])
+def _fields(
+    stage: str | None, old: Mapping[str, Any], new: Mapping[str, Any], within: str = ""
+) -> Iterator[Change]:
+    """Tell what differs between two objects, as deep as both have one: `retry.on.timeout.max_attempts`."""
+    for name in [*old, *(name for name in new if name not in old)]:
+        field, before, after = f"{within}{name}", old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _fields(stage, before, after, f"{field}.")
+        elif name not in old:
+            yield Change("added", stage, field, None, after)
+        elif name not in new:
+            yield Change("removed", stage, field, before, None)
+        elif dumps(before) != dumps(after):  # as texts, for Python holds 1, 1.0 and true to be the same
+            yield Change("changed", stage, field, before, after)

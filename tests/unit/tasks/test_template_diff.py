@@ -32,3 +32,19 @@ def test_the_order_of_stages_says_nothing() -> None:
     """Stages that only changed places are no difference."""
     stages = stage("a"), stage("b", "a"), stage("c", "b")
     assert differences(template(*stages), template(*stages[::-1])) == []
+
+
+def test_what_differs_deep_inside_is_named_by_its_path() -> None:
+    """Of an object only what differs is told; what one of the two lacks is added or removed; 1 is not true."""
+    rules = {"throttled": {"max_attempts": 9}, "timeout": {"max_attempts": 2}}
+    old = template(stage("a", retry={"on": rules}, on_error="fallback", fallback={"x": 1}))
+    rules = {"throttled": {"max_attempts": 12}, "permanent": {"max_attempts": 2}}
+    new = template(stage("a", retry={"on": rules}, on_error="fallback", fallback={"x": True}))
+    found = {(one.kind, one.field): (one.before, one.after) for one in differences(old, new)}
+    assert set(found) == {
+        ("changed", "retry.on.throttled.max_attempts"),
+        ("removed", "retry.on.timeout"),
+        ("added", "retry.on.permanent"),
+        ("changed", "fallback.x"),
+    }
+    assert found["changed", "retry.on.throttled.max_attempts"] == (9, 12)
