@@ -19,11 +19,11 @@ from steersman.errors import AgentError, Fault, InvalidResult, NoAgent, StageTim
 from steersman.failpoints import Reach, unarmed
 from steersman.json import dumps, loads
 from steersman.tasks.attempt_store import Lease, Outcome
+from steersman.tasks.expressions import ExpressionFailed
 from steersman.tasks.planner import (
     BudgetSpent,
     DeadlinePassed,
     Decision,
-    ExpressionFailed,
     LeaseLost,
     Plan,
     describe,

@@ -11,10 +11,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-
 from steersman.errors import AgentError, AgentThrottled, RateLimited, StageTimeout, SteersmanError
+from steersman.tasks import expressions
 from steersman.tasks.schema import Schema
 from steersman.tasks.template import Backoff, Stage, Template
 from steersman.tasks.words import FailureKind, OnError, StageStatus
@@ -71,7 +69,7 @@ class Plan:
                 len(stage.needs),
                 StageStatus.PENDING if stage.needs else StageStatus.READY,
             )
-            for position, stage in enumerate(self.template.stages)
+            for position, stage in enumerate(self.template.planned)
         )
 
     @cached_property
@@ -100,11 +98,7 @@ class Plan:
         when = self.stage(name).when
         if when is None:
             return True
-        try:
-            return bool(jmespath.search(when, {"input": task_input, "results": results}))
-        except JMESPathError as exc:
-            # The library's own words hold the value.
-            raise ExpressionFailed(f"`when` cannot be applied: {type(exc).__name__}") from exc
+        return bool(expressions.evaluate("when", when, {"input": task_input, "results": results}))
 
     def schema(self, name: str, kind: str) -> Schema | None:
         """Return the compiled `input_schema` or `output_schema` of a stage, or None where it has none."""
@@ -193,13 +187,6 @@ class BudgetSpent(AgentError):
     """The task's budget is spent before its end."""
 
     code = "budget_spent"
-    retryable = False
-
-
-class ExpressionFailed(AgentError):
-    """A stage's `when` cannot be applied to the results that it reads."""
-
-    code = "expression_failed"
     retryable = False
 
 

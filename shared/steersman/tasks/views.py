@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StringConstraints
 
 from steersman.http.fields import Body, Label, LabelValue, Moment, ProjectSlug
-from steersman.tasks.template import Capability, Template, TemplateName
+from steersman.tasks.stage_kinds import TemplateName
+from steersman.tasks.template import Capability, Template
 from steersman.tasks.words import Priority, StageStatus, TaskStatus
 
 MAX_BATCH = 1000

@@ -58,6 +58,15 @@ class Queue(StrEnum):
     AGENT = "agent"
 
 
+class StageKind(StrEnum):
+    """What a stage is: a job for an agent, a task of its own, a question to a person, a pause."""
+
+    AGENT = "agent"
+    TASK = "task"
+    APPROVAL = "approval"
+    WAIT = "wait"
+
+
 class OnError(StrEnum):
     FAIL = "fail"
     SKIP = "skip"

@@ -12,10 +12,10 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from steersman.errors import AgentError, AgentRefused, StageTimeout
+from steersman.tasks.expressions import ExpressionFailed
 from steersman.tasks.planner import (
     DeadlinePassed,
     Decision,
-    ExpressionFailed,
     LeaseLost,
     Plan,
     Result,
