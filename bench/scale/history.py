@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, chain, zip_longest
 from uuid import UUID
 
 from bench.scale.copy_text import Sample, log_lines, stage_lines, task_line
@@ -27,6 +27,7 @@ PRIORITIES = {"medium": 80.0, "low": 10.0, "high": 8.0, "critical": 1.95, "emerg
 FATES = {"completed": 94.0, "failed": 4.0, "cancelled": 2.0}
 TEAMS = 40
 CUSTOMERS = 5000
+TOGETHER = 100  # tasks that go through the engine in one batch
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,23 @@ def rows_of(span: Span, places: Places) -> Rows:
     rng = random.Random(span.first)  # noqa: S311 - sample rows, not a secret
     chance = Chance(rng)
     rows = Rows([], [], [])
+    logs = []
     for number in range(span.first, span.first + span.count):
         task = _sample(number, span.created_ms(number), rng, chance, places)
         rows.tasks.append(task_line(task))
         rows.stages += stage_lines(task)
-        rows.logs += log_lines(task)
+        logs.append(log_lines(task))
+    for first in range(0, len(logs), TOGETHER):
+        rows.logs += in_turns(logs[first : first + TOGETHER])
     return rows
+
+
+def in_turns(logs: list[list[str]]) -> list[str]:
+    """Return the lines in the order in which the engine writes those of a batch: of each task the first, then on.
+
+    So lines of one size lie together and fill their pages, and those of one task lie in several.
+    """
+    return [line for line in chain.from_iterable(zip_longest(*logs)) if line is not None]
 
 
 def _sample(number: int, created: int, rng: random.Random, chance: Chance, places: Places) -> Sample:

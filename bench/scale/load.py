@@ -29,6 +29,10 @@ NEWEST_AGE = timedelta(minutes=10)
 PARENTS = ("task_histories", "task_stages", "task_stage_logs", "agent_performance")
 # While it loads only: fewer checkpoints write each page once. The measurements run with the server's defaults.
 LOADING = {"max_wal_size": "16GB", "checkpoint_timeout": "1h", "maintenance_work_mem": "1GB"}
+# Of a page, in percent, while it loads: COPY writes rows as they are when they have ended. In life a page takes the
+# smaller rows of new tasks, they grow into the reserve, and what stays free is taken by later tasks, again and again.
+# Loaded without it, every page would have a place for one row more, and 100,000 tasks would be scattered over them.
+LOADED_FILL = {"task_histories": 80, "task_stages": 80}
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ def load(url: str, tasks: int, console: Console) -> Loaded:
     with psycopg.connect(url, autocommit=True) as connection, _loading(connection):
         _make_partitions(connection)
         began = time.perf_counter()
-        _copy_spans(url, spans, places, tasks, console)
+        with _filled(connection):
+            _copy_spans(url, spans, places, tasks, console)
         _copy_performance(connection, end_ms)
         # What the engine logs from now on comes behind the lines that brought their ids.
         connection.execute("SELECT setval('task_stage_logs_id', %s)", [history.first_log_id(tasks)])
@@ -120,6 +125,29 @@ def _loading(connection: psycopg.Connection[Any]) -> Iterator[None]:
         for name in LOADING:
             connection.execute(sql.SQL("ALTER SYSTEM RESET {}").format(sql.Identifier(name)))
         connection.execute("SELECT pg_reload_conf()")
+
+
+@contextmanager
+def _filled(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    leaves = connection.execute(
+        "SELECT c.relname, o.option_value, t.root FROM unnest(%s::text[]) AS t(root), pg_partition_tree(t.root) p "
+        "JOIN pg_class c ON c.oid = p.relid, pg_options_to_table(c.reloptions) o "
+        "WHERE p.isleaf AND o.option_name = 'fillfactor'",
+        [list(LOADED_FILL)],
+    ).fetchall()
+
+    def fill(leaf: str, percent: int) -> None:
+        connection.execute(
+            sql.SQL("ALTER TABLE {} SET (fillfactor = {})").format(sql.Identifier(leaf), sql.Literal(percent))
+        )
+
+    for leaf, _, root in leaves:
+        fill(leaf, LOADED_FILL[root])
+    try:
+        yield
+    finally:
+        for leaf, percent, _ in leaves:
+            fill(leaf, int(percent))
 
 
 def _copy_spans(url: str, spans: list[Span], places: Places, tasks: int, console: Console) -> None:

@@ -17,7 +17,7 @@ P99_MS = 100.0  # at most, at the handler
 KEPT = 0.9  # of the throughput of an empty database, at least
 SWEEP_S = 1.0  # of database time, at most
 SWEEPS = 3
-ROUNDS = 3
+ROUNDS = 8
 ROOT = Path(__file__).parents[2]
 Say = Callable[[str], None]
 

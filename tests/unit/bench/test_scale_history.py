@@ -4,7 +4,7 @@ from collections import Counter
 from uuid import UUID
 
 from bench.scale.copy_text import LOG_COLUMNS, NULL, STAGE_COLUMNS
-from bench.scale.history import PROJECTS, TEMPLATES, Places, Rows, Span, first_log_id, rows_of
+from bench.scale.history import PROJECTS, TEMPLATES, TOGETHER, Places, Rows, Span, first_log_id, rows_of
 
 COUNT, TOTAL, END_MS = 1000, 3000, 1_800_000_000_000
 AGENT = UUID(int=7)
@@ -39,12 +39,22 @@ def test_no_event_has_the_id_of_another() -> None:
     ids = []
     for first in (0, COUNT):
         lines = told(LOG_COLUMNS, rows(first).logs)
-        own = [int(line["id"]) for line in lines]
-        assert own == sorted(own)
+        own: dict[str, list[int]] = {}
+        for line in lines:
+            own.setdefault(line["task_id"], []).append(int(line["id"]))
+        assert all(of_task == sorted(of_task) for of_task in own.values())
         assert all(event_ids(line)[0] <= int(line["id"]) for line in lines)
         ids += [event_id for line in lines for event_id in event_ids(line)]
-        assert first_log_id(first) <= min(own) <= max(event_ids(lines[-1])) < first_log_id(first + COUNT)
+        assert first_log_id(first) <= min(event_id for line in lines for event_id in event_ids(line))
+        assert max(event_id for line in lines for event_id in event_ids(line)) < first_log_id(first + COUNT)
     assert len(ids) == len(set(ids))
+
+
+def test_lines_of_a_batch_lie_as_the_engine_writes_them() -> None:
+    """The first lines of a hundred tasks lie together, then their second ones: what is written of one batch at once."""
+    lines = told(LOG_COLUMNS, rows().logs)
+    assert {line["event"] for line in lines[:TOGETHER]} == {"task.submitted"}
+    assert len({line["task_id"] for line in lines[TOGETHER : 2 * TOGETHER]}) == TOGETHER
 
 
 def test_every_stage_that_ran_was_freed_once() -> None:
