@@ -48,7 +48,9 @@ metadata = MetaData(
 )
 
 AGENT_STATUSES = ("active", "inactive", "maintenance", "error", "scaling")
-UNFINISHED = [str(status) for status in TaskStatus if not status.final]
+# Those that only wait are not looked at: their timers say when to.
+UNFINISHED = [str(status) for status in TaskStatus if not status.final and status is not TaskStatus.AWAITING]
+TOP_LEVEL = text("parent_task_id IS NULL")
 
 
 def _check(name: str, rule: str) -> CheckConstraint:
@@ -160,6 +162,15 @@ task_histories = Table(
     _time("started_at"),
     _time("finished_at"),
     *_created_and_updated_at(),
+    _id("parent_task_id", nullable=True),
+    _text("parent_stage", nullable=True),
+    Column("parent_attempt", SmallInteger),
+    Column("item", Integer),
+    _text("only_stage", nullable=True),
+    _count("depth", SmallInteger),
+    Column("counted", Boolean),
+    _json("failing", nullable=True),
+    _json("paused", nullable=True),
     _one_of("orchestrator", Orchestrator),
     _one_of("status", TaskStatus),
     _one_of("priority", Priority),
@@ -174,9 +185,28 @@ task_histories = Table(
     postgresql_partition_by="RANGE (id)",
 )
 _task = task_histories.c
-Index("task_histories_project_id", _task.project_id, _task.id.desc())
-Index("task_histories_project_status", _task.project_id, _task.status, _task.id.desc())
-Index("task_histories_project_template", _task.project_id, _task.template_name, _task.id.desc())
+Index("task_histories_project_id", _task.project_id, _task.id.desc(), postgresql_where=TOP_LEVEL)
+Index(
+    "task_histories_project_status",
+    _task.project_id,
+    _task.status,
+    _task.id.desc(),
+    postgresql_where=TOP_LEVEL,
+)
+Index(
+    "task_histories_project_template",
+    _task.project_id,
+    _task.template_name,
+    _task.id.desc(),
+    postgresql_where=TOP_LEVEL,
+)
+Index(
+    "task_histories_children",
+    _task.parent_task_id,
+    _task.parent_stage,
+    _task.item,
+    postgresql_where=text("parent_task_id IS NOT NULL"),
+)
 Index(
     "task_histories_labels",
     _task.labels,
@@ -189,7 +219,7 @@ Index(
     _task.project_id,
     _task.priority,
     _task.id.desc(),
-    postgresql_where=text("priority <> 'medium'"),
+    postgresql_where=text("priority <> 'medium' AND parent_task_id IS NULL"),
 )
 Index("task_histories_open", _task.id, postgresql_where=text(f"status IN ({_quoted(UNFINISHED)})"))
 
@@ -222,6 +252,13 @@ task_stages = Table(
     Column("started_id", BigInteger),
     Column("lost_id", BigInteger),
     _time("lost_at"),
+    _time("awaited_at"),
+    _json("answer", nullable=True),
+    Column("children", Integer),
+    Column("children_open", Integer),
+    Column("children_failed", Integer),
+    Column("children_tolerated", Integer),
+    Column("next_child", Integer),
     PrimaryKeyConstraint("task_id", "name"),
     _one_of("queue", Queue),
     _one_of("status", StageStatus),
@@ -252,11 +289,37 @@ task_stage_logs = Table(
         "event",
         (
             *(f"task.{event}" for event in ("submitted", "completed", "failed", "cancelled")),
+            *(f"task.{event}" for event in ("paused", "resumed", "undoing")),
             *(f"stage.{event}" for event in ("ready", "started", "completed", "failed", "skipped")),
             *(f"stage.{event}" for event in ("retrying", "cancelled", "late")),
+            *(f"stage.{event}" for event in ("awaiting", "answered", "spread")),
         ),
     ),
     postgresql_partition_by="RANGE (task_id)",
+)
+
+task_timers = Table(
+    "task_timers",
+    metadata,
+    _id("task_id"),
+    _text("stage"),
+    _id("project_id"),
+    _time("due_at", nullable=False),
+    PrimaryKeyConstraint("task_id", "stage"),
+    Index("task_timers_due", "due_at"),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    _project(),
+    _text("scope"),
+    _text("name"),
+    _text("by"),
+    _text("reason", nullable=True),
+    _created_at(),
+    PrimaryKeyConstraint("project_id", "scope", "name"),
+    _one_of("scope", ("template", "queue")),
 )
 
 agents = Table(

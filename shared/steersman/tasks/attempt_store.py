@@ -42,6 +42,7 @@ class Outcome(NamedTuple):
     quality: float | None = None
     attempt: int | None = None
     output_text: str | None = None  # the output's JSON where it is known already
+    leaves_children: bool = False  # whether tasks that it started may still be open
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import ceil
 from time import monotonic
 from typing import Any, NamedTuple
@@ -28,8 +28,11 @@ from steersman.tasks.planner import (
     Plan,
     describe,
 )
+from steersman.tasks.special import next_step
 from steersman.tasks.storable import surely_storable, unstorable
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
+from steersman.tasks.ways import Awaiting, Child, Children, Held
+from steersman.tasks.words import StageStatus
 
 MAX_OUTPUT_BYTES = 256 * 1024
 MAX_COST_USD = 1_000_000
@@ -38,6 +41,8 @@ MAX_PARALLEL_AGENTS = 16
 QUICK_S = 0.02  # of agents that answer sooner, nobody need be told that they are at work
 
 Answer = StageResult | SteersmanError
+Step = Decision | Answer | Awaiting | Children | Held | None
+ChildrenOf = Callable[[UUID, str, int], list[Child]]
 # Called while agents are at work, with the seconds since they began; returns after how many it is to be called again.
 WhileRunning = Callable[[float], float]
 
@@ -58,6 +63,16 @@ class Attempt(NamedTuple):
     def lease_lost(self) -> bool:
         """Whether the worker of the attempt before fell silent."""
         return (self.row["last_error"] or {}).get("code") == LeaseLost.code
+
+    @property
+    def aside(self) -> Mapping[str, Any]:
+        """What few attempts have (sql/claim.sql): an answer or a time waited for, tasks started, a pause."""
+        return self.row["aside"] or {}
+
+    @property
+    def undoes(self) -> bool:
+        """Whether the task fails already, and the stage undoes another."""
+        return "failing" in self.aside
 
     @classmethod
     def of(cls, row: Mapping[str, Any], project_id: UUID, plan: Plan) -> "Attempt":
@@ -80,56 +95,95 @@ class Attempt(NamedTuple):
         return cls(row, plan, job)
 
 
-class Runner:
-    """Runs attempts with the agents of a registry."""
+class Ran(NamedTuple):
+    """What came of claimed attempts: each is in one of these."""
 
-    def __init__(self, registry: Registry, rng: random.Random, reach: Reach = unarmed) -> None:
+    outcomes: list[Outcome]
+    awaiting: list[tuple[Attempt, Awaiting]]
+    spreading: list[tuple[Attempt, Children]]
+    held: list[Attempt]
+
+
+class Runner:
+    """Runs attempts with the agents of a registry; `children_of` returns the tasks that an attempt started."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        rng: random.Random,
+        reach: Reach = unarmed,
+        *,
+        children_of: ChildrenOf,
+        paused: Callable[[Attempt], bool] = lambda _: False,
+    ) -> None:
         self._reach = reach
+        self._children_of = children_of
+        self._paused = paused
         self._registry = registry
         self._rng = rng
         self._pool = ThreadPoolExecutor(max_workers=MAX_PARALLEL_AGENTS, thread_name_prefix="agent")
 
-    def run(self, attempts: Sequence[Attempt], while_running: WhileRunning) -> list[Outcome]:
-        """Return one outcome for each attempt, in any order; nothing is raised for an agent's failure."""
-        outcomes: list[Outcome] = []
+    def run(self, attempts: Sequence[Attempt], while_running: WhileRunning) -> Ran:
+        """Return what came of each attempt, in any order; nothing is raised for an agent's failure."""
+        ran = Ran([], [], [], [])
         choice = _Choice(self._registry)
         for attempt in attempts:
-            decision = self._settled(attempt)
-            if decision is None and not choice.add(attempt):
-                decision = self._failed(attempt, _no_agent(attempt))
-            if decision is not None:
-                outcomes.append(_outcome(attempt, decision))
+            step = self._settled(attempt)
+            if step is not None:
+                self._sort(ran, attempt, step)
+            elif not choice.add(attempt):
+                ran.outcomes.append(_outcome(attempt, self.failed(attempt, _no_agent(attempt))))
         calls = [
             _Call(candidate, group, self._start(candidate, group)) for candidate, group in choice.groups()
         ]
         _await(calls, while_running)
         for call in calls:
             for attempt, answer in zip(call.group, call.answers(), strict=True):
-                outcomes.append(self._after(attempt, call.candidate, answer))
-        return outcomes
+                ran.outcomes.append(self._after(attempt, call.candidate, answer))
+        return ran
 
-    def _settled(self, attempt: Attempt) -> Decision | None:
+    def given_up(self, attempt: Attempt, error: SteersmanError) -> Outcome:
+        """Return the outcome of an attempt that ended with an error before any agent was asked."""
+        return _outcome(attempt, self.failed(attempt, error))
+
+    def _sort(self, ran: Ran, attempt: Attempt, step: Step) -> None:
+        if isinstance(step, Decision):
+            ran.outcomes.append(_outcome(attempt, step))
+        elif isinstance(step, Awaiting):
+            ran.awaiting.append((attempt, step))
+        elif isinstance(step, Children):
+            ran.spreading.append((attempt, step))
+        elif isinstance(step, Held):
+            ran.held.append(attempt)
+        elif step is not None:
+            ran.outcomes.append(self._after(attempt, None, step))
+
+    def _settled(self, attempt: Attempt) -> Step:
         """Decide the attempts that need no agent, or must not get one."""
         plan, job, row = attempt.plan, attempt.job, attempt.row
+        if (row["aside"] is not None and row["aside"]["paused"]) or self._paused(attempt):
+            return Held()
         if row["deadline_passed"]:
             return plan.fatal(describe(DeadlinePassed("the task's deadline has passed")))
-        budget = row["budget_usd"]
-        if budget is not None and row["cost_usd"] >= Decimal(budget) and row["cost_usd"] > 0:
-            return plan.fatal(describe(BudgetSpent(f"the task's budget of {budget} USD is spent")))
-        retry = plan.stage(job.stage).retry
-        if job.attempt > (retry.max_attempts if attempt.lease_lost else retry.most_attempts):
-            return self._failed(attempt, LeaseLost("the worker of the last attempt fell silent"))
+        if waits := _out_of_budget(attempt):
+            return waits
+        stage = plan.stage(job.stage)
+        if job.attempt > (stage.retry.max_attempts if attempt.lease_lost else stage.retry.most_attempts):
+            return self.failed(attempt, LeaseLost("the worker of the last attempt fell silent"))
         try:
             if not plan.wanted(job.stage, job.input, job.results):
                 return plan.skipped(job.stage)
         except ExpressionFailed as exc:
-            return self._failed(attempt, exc)
+            return self.failed(attempt, exc)
         schema = plan.schema(job.stage, "input_schema")
         if schema and (faults := schema.faults({"input": job.input, "results": job.results}, "job")):
             error = InvalidResult("what the stage was given does not match its input_schema", faults=faults)
             error.retryable = False
-            return self._failed(attempt, error)
-        return None
+            return self.failed(attempt, error)
+        if stage.calls_agent:
+            return None
+        children = partial(self._children_of, job.task_id, job.stage, job.attempt)
+        return next_step(stage, job, attempt.aside, row["started_at"], children)
 
     def _start(self, candidate: Candidate, group: Sequence[Attempt]) -> "Future[list[Answer]]":
         def call() -> list[Answer]:
@@ -138,24 +192,51 @@ class Runner:
 
         return self._pool.submit(call)
 
-    def _after(self, attempt: Attempt, candidate: Candidate, answer: Answer) -> Outcome:
+    def _after(self, attempt: Attempt, candidate: Candidate | None, answer: Answer) -> Outcome:
         if isinstance(answer, StageResult):
             try:
                 text = _checked(attempt, answer)
             except InvalidResult as exc:
                 answer = exc
             else:
-                decision = attempt.plan.completed(attempt.job.stage, answer.output)
+                if attempt.undoes:
+                    decision = _undone(attempt, answer.output, None)
+                else:
+                    decision = attempt.plan.completed(attempt.job.stage, answer.output)
                 return _outcome(attempt, decision, candidate, answer, text)
-        return _outcome(attempt, self._failed(attempt, answer, candidate), candidate)
+        return _outcome(attempt, self.failed(attempt, answer, candidate), candidate)
 
-    def _failed(
-        self, attempt: Attempt, error: SteersmanError, candidate: Candidate | None = None
-    ) -> Decision:
+    def failed(self, attempt: Attempt, error: SteersmanError, candidate: Candidate | None = None) -> Decision:
+        """Decide what follows a failed attempt."""
         decision = attempt.plan.failed(attempt.job.stage, attempt.job.attempt, error, self._rng)
         if candidate and decision.error:
             decision.error["agent"] = candidate.name  # type: ignore[index]
+        if attempt.undoes and decision.status is not StageStatus.READY:
+            return _undone(attempt, None, decision.error)
         return decision
+
+
+def _undone(attempt: Attempt, output: Mapping[str, Any] | None, error: Mapping[str, Any] | None) -> Decision:
+    then = attempt.aside["answer"].get("then")
+    return attempt.plan.undone(then, output, error)
+
+
+def _out_of_budget(attempt: Attempt) -> Awaiting | None:
+    """Return how an attempt waits whose task has spent its budget, until somebody raises it."""
+    row = attempt.row
+    budget, spent = row["budget_usd"], row["cost_usd"]
+    tokens = attempt.aside.get("budget_tokens")
+    if attempt.undoes:
+        return None
+    if budget is not None and spent > 0 and spent >= Decimal(budget):
+        reason = f"the task's budget of {budget} USD is spent: raise it, or cancel the task"
+    elif tokens is not None and attempt.aside["tokens"] >= int(tokens):
+        reason = f"the task's budget of {int(tokens):,} tokens is spent: raise it, or cancel the task"
+    elif attempt.aside.get("parent_spent"):
+        reason = "the budget of the task that started this one is spent: raise that, or cancel it"
+    else:
+        return None
+    return Awaiting(None, describe(BudgetSpent(reason)), {"kind": "budget", "reason": reason})
 
 
 def _allowed_s(group: Sequence[Attempt]) -> float:
@@ -299,6 +380,7 @@ def _outcome(
         quality=result.quality if result else None,
         attempt=attempt.job.attempt,
         output_text=output_text,
+        leaves_children=bool(attempt.aside.get("children_open")),
     )
 
 

@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import ceil, inf
 from typing import Any
 from uuid import UUID
@@ -19,11 +20,13 @@ from steersman.db.connection import Database
 from steersman.errors import Unavailable
 from steersman.failpoints import Reach, unarmed
 from steersman.ids import new_id
-from steersman.tasks import attempt_store, unsent_store
+from steersman.tasks import attempt_store, family_store, undo_store, unsent_store, waiting_store
 from steersman.tasks.attempt_store import Completion, Lease, Outcome
-from steersman.tasks.attempts import Attempt, Runner
+from steersman.tasks.attempts import Attempt, Ran, Runner
+from steersman.tasks.families import Families, NestedFailed
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.log_store import Fact
+from steersman.tasks.pauses import Pauses
 from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
 from steersman.tasks.resending import Warn, resend
@@ -94,7 +97,17 @@ class Engine:
         self._lanes = lanes
         self._lane_of = {str(priority): lane_for(priority, lanes) for priority in Priority}
         self._warn = warn
-        self._runner = Runner(registry, rng or random.Random(), reach)  # noqa: S311 - jitter, not a secret
+        self._families = Families(
+            database=database, queues=queues, plans=plans, lanes=lanes, publish=self._publish, reach=reach
+        )
+        self._pauses = Pauses(database)
+        self._runner = Runner(
+            registry,
+            rng or random.Random(),  # noqa: S311 - jitter, not a secret
+            reach,
+            children_of=partial(family_store.results, database),
+            paused=self._pauses.stop,
+        )
 
     def run(self, messages: Sequence[Message], time_left_s: Callable[[], float] = lambda: inf) -> Report:
         """Do a batch of messages, up to MAX_JOBS jobs at a time; jobs that there is no time for are sent again.
@@ -116,23 +129,18 @@ class Engine:
         """Do some jobs from claim to send; False means that their messages must come again."""
         self._reach("engine.received")
         batch = self._claim(jobs, report)
-        outcomes = self._runner.run(batch.attempts, lambda waited_s: self._while_running(batch, waited_s))
+        ran = self._runner.run(batch.attempts, lambda waited_s: self._while_running(batch, waited_s))
         self._reach("engine.ran")
-        facts: list[Fact] = []
-        if outcomes:
-            completion = self._complete(outcomes)
-            facts = completion.facts
-            batch.mend += completion.repeated
-            self._reach("engine.completed")
-        for outcome in outcomes:
-            report.counts[str(outcome.decision.status)] += 1
+        facts = self._carry_out(ran, batch)
+        self._count(ran, report)
         report.facts += facts
         try:
-            self._send(batch.attempts, outcomes, facts)
+            self._send(batch.attempts, ran, facts)
             self._reach("engine.sent")
             # After the followers are sent: they need not wait until somebody was told (docs/adr/0005).
             self._publish(facts)
             self._reach("engine.published")
+            self._families.ended(facts)
             self._mend(batch)
         except Unavailable as exc:
             # Results are stored, but their followers may not be sent: the same messages come again, are found
@@ -140,6 +148,60 @@ class Engine:
             self._warn("queues did not take all jobs", {"reason": exc.message})
             return False
         return True
+
+    def _carry_out(self, ran: Ran, batch: "_Batch") -> list[Fact]:
+        """Store what came of the attempts; return the facts."""
+        facts: list[Fact] = []
+        for attempt, children in ran.spreading:
+            try:
+                facts += self._families.spread(attempt, children)
+            except NestedFailed as exc:
+                ran.outcomes.append(self._runner.given_up(attempt, exc))
+        if ran.awaiting:
+            facts += waiting_store.wait(self._database, ran.awaiting)
+        if ran.held:
+            waiting_store.hold(self._database, ran.held)
+        if ran.outcomes:
+            completion = self._complete(ran.outcomes)
+            facts += completion.facts
+            batch.mend += completion.repeated
+            facts += self._undo(batch.attempts, ran.outcomes, completion.facts)
+            self._reach("engine.completed")
+        self._stop_children(batch.attempts, ran, facts)
+        return facts
+
+    def _undo(
+        self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome], facts: Sequence[Fact]
+    ) -> list[Fact]:
+        """Begin to undo the tasks of templates that say how, of which a stage has failed for good."""
+        doomed = {one.task_id.int: one for one in outcomes if one.decision.undoes_task}
+        if not doomed:
+            return []
+        told = {fact.task_id.int for fact in facts if fact.event == "stage.failed"}
+        plans = {attempt.job.task_id.int: attempt.plan for attempt in attempts}
+        found = [one for number, one in doomed.items() if number in told]
+        errors = [(one.task_id, {**(one.decision.error or {}), "stage": one.stage}) for one in found]
+        return undo_store.undo(self._database, errors, [plans[one.task_id.int] for one in found])
+
+    def _stop_children(self, attempts: Sequence[Attempt], ran: Ran, facts: Sequence[Fact]) -> None:
+        """Cancel tasks that nobody waits for any more: their stage went on without them, or its task failed."""
+        stages: list[tuple[UUID, str | None]] = [
+            (one.task_id, one.stage) for one in ran.outcomes if one.leaves_children
+        ]
+        spread = {attempt.job.task_id.int for attempt in attempts if attempt.plan.template.spreads}
+        stages += [
+            (fact.task_id, None)
+            for fact in facts
+            if fact.event == "task.failed" and fact.task_id.int in spread
+        ]
+        self._families.stop(stages)
+
+    def _count(self, ran: Ran, report: Report) -> None:
+        for outcome in ran.outcomes:
+            report.counts[str(outcome.decision.status)] += 1
+        for name, found in (("awaiting", ran.awaiting), ("spread", ran.spreading), ("held", ran.held)):
+            if found:
+                report.counts[name] += len(found)
 
     def _postpone(self, jobs: Sequence[Job], message: Message, report: Report) -> None:
         report.counts["postponed"] += len(jobs)
@@ -176,7 +238,10 @@ class Engine:
         plans = self._plans_of({row["template_id"] for row in rows})
         projects = {text: UUID(text) for text in {row["project_id"] for row in rows}}
         for row in rows:
-            attempt = Attempt.of(row, projects[row["project_id"]], plans[row["template_id"]])
+            plan = plans[row["template_id"]]
+            if row["aside"] is not None and (only_stage := row["aside"].get("only_stage")):
+                plan = plan.of_item(only_stage)
+            attempt = Attempt.of(row, projects[row["project_id"]], plan)
             batch.attempts.append(attempt)
             if attempt.lease_lost:
                 # Who held the lease before may have told nobody.
@@ -222,10 +287,10 @@ class Engine:
                 self._sleep(patience_s)
         return attempt_store.complete(self._database, outcomes)
 
-    def _send(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome], facts: Sequence[Fact]) -> None:
-        """Send what became ready, what is tried again, and the dead letters."""
+    def _send(self, attempts: Sequence[Attempt], ran: Ran, facts: Sequence[Fact]) -> None:
+        """Send what became ready, what is tried again or waits for a while, and the dead letters."""
         by_task = {attempt.job.task_id.int: attempt for attempt in attempts}
-        retried = [one for one in outcomes if one.decision.retry_delay_s]
+        retried = [one for one in ran.outcomes if one.decision.retry_delay_s]
         delays = {(one.task_id, one.stage): one.decision.retry_delay_s for one in retried}
         failed = {fact.task_id.int for fact in facts if fact.event == "task.failed"}
         deliveries: list[Delivery] = []
@@ -244,6 +309,11 @@ class Engine:
                     deliveries.append(self._delivery(attempt, job, ceil(delay_s)))
             for freed in fact.frees or ():
                 deliveries.append(self._delivery(attempt, Job(fact.task_id, freed, 1)))
+        for attempt, waits in ran.awaiting:
+            left_s = (waits.due_at - attempt.row["started_at"]).total_seconds() if waits.due_at else inf
+            if left_s <= MAX_DELAY_S:  # else the sweep sends it when its time has come
+                job = Job(attempt.job.task_id, attempt.job.stage, attempt.job.attempt)
+                deliveries.append(self._delivery(attempt, job, ceil(left_s)))
         self._queues.send(deliveries)
         self._send_dead(letters)
 
@@ -259,6 +329,7 @@ class Engine:
         """A job found done or replaced may come again because its worker died before it sent and told: do that now."""
         mended = sorted({task_id for task_id, _ in batch.mend})
         if mended:
+            self._families.wake(mended)
             resend(self._queues, unsent_store.ready_stages(self._database, mended), self._lanes)
             letters: dict[str, list[dict[str, Any]]] = defaultdict(list)
             for row in unsent_store.dead_stages(self._database, batch.mend):

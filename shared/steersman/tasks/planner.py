@@ -18,6 +18,8 @@ from steersman.tasks.template import Backoff, Stage, Template
 from steersman.tasks.words import FailureKind, OnError, StageStatus
 
 Result = Mapping[str, Any] | None
+# What a template computes once.
+_COMPUTED = tuple(name for name, value in vars(Template).items() if isinstance(value, cached_property))
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Decision(NamedTuple):
     """What becomes of one attempt.
 
     `status` is the stage's new status; READY means that it is tried again after `retry_delay_s`.
-    `fails_task` ends the whole task with `error`. `releases` are the stages that now wait for one need less.
+    `fails_task` ends the whole task with `error`; `undoes_task` does so when what it did is undone. `releases` are
+    the stages that now wait for one need less.
     """
 
     status: StageStatus
@@ -44,6 +47,7 @@ class Decision(NamedTuple):
     error: Mapping[str, Any] | None = None
     retry_delay_s: float | None = None
     fails_task: bool = False
+    undoes_task: bool = False
     releases: tuple[str, ...] = ()
     ends_sink: bool = False
     gives_task_output: bool = False
@@ -57,6 +61,7 @@ class Plan:
     version: int
     template: Template
     _schemas: dict[tuple[str, str], Schema | None] = field(default_factory=dict)
+    _of_items: dict[str, "Plan"] = field(default_factory=dict)
 
     @cached_property
     def new_stages(self) -> tuple[NewStage, ...]:
@@ -82,6 +87,28 @@ class Plan:
         """The compiled schema of a task's input, or None where the template has none."""
         document = self.template.input_schema
         return Schema(document) if document is not None else None
+
+    def of_item(self, name: str) -> "Plan":
+        """Return the plan of one item of a fan-out: this stage alone, without needs."""
+        if name not in self._of_items:
+            alone = self.stage(name).model_copy(
+                update={
+                    "needs": (),
+                    "when": None,
+                    "for_each": None,
+                    "undo": None,
+                    "on_error": OnError.FAIL,
+                    "fallback": None,
+                }
+            )
+            template = self.template.model_copy(
+                update={"stages": (alone,), "output": None, "input_schema": None}
+            )
+            # A copy keeps what was computed of the whole.
+            for computed in _COMPUTED:
+                template.__dict__.pop(computed, None)
+            self._of_items[name] = Plan(self.template_id, self.version, template)
+        return self._of_items[name]
 
     def stage(self, name: str) -> Stage:
         return self.template.by_name[name]
@@ -129,9 +156,20 @@ class Plan:
             return self._ended(name, StageStatus.COMPLETED, output=stage.fallback, error=reason)
         return self.fatal(reason)
 
+    def undone(self, then: str | None, output: Result, error: Mapping[str, Any] | None) -> Decision:
+        """End a stage that undoes another; `then` undoes what completed before that, whether this one could or not."""
+        return Decision(
+            status=StageStatus.COMPLETED if error is None else StageStatus.FAILED,
+            output=output,
+            error=error,
+            releases=(then,) if then else (),
+            ends_sink=then is None,
+        )
+
     def fatal(self, reason: Mapping[str, Any]) -> Decision:
-        """End the stage and its task, whatever the template says: the deadline or the budget is gone."""
-        return Decision(status=StageStatus.FAILED, error=reason, fails_task=True)
+        """End the stage and its task, whatever the template says of errors."""
+        undoes = bool(self.template.undoes)
+        return Decision(status=StageStatus.FAILED, error=reason, fails_task=not undoes, undoes_task=undoes)
 
     def _ended(
         self, name: str, status: StageStatus, *, output: Result = None, error: Mapping[str, Any] | None = None

@@ -129,6 +129,11 @@ class Template(Part):
         }
 
     @cached_property
+    def spreads(self) -> bool:
+        """Whether a stage may start tasks."""
+        return any(stage.for_each or stage.kind is StageKind.TASK for stage in self.stages)
+
+    @cached_property
     def undoes(self) -> dict[str, str]:
         """Stage that undoes -> stage that it undoes. Such a stage runs only when the task fails."""
         return {stage.undo: stage.name for stage in self.stages if stage.undo}

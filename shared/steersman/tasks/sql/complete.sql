@@ -50,7 +50,10 @@ WITH decided AS (
       tokens = t.tokens + o.tokens,
       output = coalesce(o.output, t.output),
       quality_score = coalesce(o.quality, t.quality_score),
-      status = CASE WHEN t.open_sinks = o.sinks THEN 'completed' WHEN o.retries THEN 'retrying' ELSE t.status END,
+      status = CASE WHEN t.open_sinks = o.sinks AND t.failing IS NULL THEN 'completed'
+                    WHEN t.open_sinks = o.sinks THEN 'failed'  -- what it did is undone
+                    WHEN o.retries THEN 'retrying' ELSE t.status END,
+      error = CASE WHEN t.open_sinks = o.sinks AND t.failing IS NOT NULL THEN t.failing ELSE t.error END,
       finished_at = CASE WHEN t.open_sinks = o.sinks THEN clock_timestamp() END
   FROM (SELECT task_id, count(*) FILTER (WHERE ends_sink)::int AS sinks, bool_or(status = 'ready') AS retries,
                sum(cost_usd) AS cost_usd, sum(tokens) AS tokens,
@@ -60,7 +63,7 @@ WITH decided AS (
         WHERE ends_sink OR gives_output OR status = 'ready' OR cost_usd > 0 OR tokens > 0
         GROUP BY task_id ORDER BY task_id) o
   WHERE t.id = o.task_id AND t.status IN ('pending', 'running', 'awaiting', 'retrying')
-  RETURNING t.id, t.project_id, t.status, t.quality_score, t.cost_usd
+  RETURNING t.id, t.project_id, t.status, t.quality_score, t.cost_usd, t.parent_task_id, t.error
 ), measured AS (
   INSERT INTO agent_performance AS p (agent_id, project_id, capability, bucket_start, slot, calls, failures, timeouts,
     duration_ms_sum, duration_ms_max, cost_usd, tokens, quality_sum, quality_count)
@@ -94,10 +97,11 @@ FROM (
          CASE WHEN last THEN string_to_array((SELECT by_task FROM freed) ->> task_id::text, ',') END AS frees
   FROM (SELECT *, lead(task_id) OVER (ORDER BY task_id, name) IS DISTINCT FROM task_id AS last FROM ended) e
   UNION ALL
-  SELECT 2, id, project_id, NULL, 'task.completed', NULL, NULL,
-         jsonb_strip_nulls(jsonb_build_object('quality_score', quality_score, 'cost_usd', cost_usd::text)),
+  SELECT 2, id, project_id, NULL, 'task.' || status, NULL, NULL,
+         jsonb_strip_nulls(jsonb_build_object('quality_score', quality_score, 'cost_usd', cost_usd::text,
+           'parent', parent_task_id, 'error', error)),
          NULL, NULL, NULL
-  FROM finished WHERE status = 'completed'
+  FROM finished WHERE status IN ('completed', 'failed')
 ) AS facts
 ORDER BY rank, task_id, stage
 RETURNING id, task_id, stage, event, attempt, detail::text, created_at, started_id, started_at, frees

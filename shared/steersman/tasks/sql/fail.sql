@@ -38,7 +38,7 @@ WITH decided AS (
   FROM doomed f
   WHERE t.id = f.task_id AND t.status IN ('pending', 'running', 'awaiting', 'retrying')
     AND (SELECT count(*) FROM cancelled) >= 0  -- the stages' locks come first
-  RETURNING t.id, t.project_id, t.quality_score, t.cost_usd, t.error
+  RETURNING t.id, t.project_id, t.quality_score, t.cost_usd, t.error, t.parent_task_id
 ), measured AS (
   INSERT INTO agent_performance AS p (agent_id, project_id, capability, bucket_start, slot, calls, failures, timeouts,
     duration_ms_sum, duration_ms_max, cost_usd, tokens)
@@ -71,7 +71,8 @@ FROM (
   SELECT 2, task_id, project_id, name, 'stage.cancelled', attempt, NULL, '{}', started_id, started_at FROM cancelled
   UNION ALL
   SELECT 3, id, project_id, NULL, 'task.failed', NULL, NULL,
-         jsonb_strip_nulls(jsonb_build_object('quality_score', quality_score, 'cost_usd', cost_usd::text, 'error', error)),
+         jsonb_strip_nulls(jsonb_build_object('quality_score', quality_score, 'cost_usd', cost_usd::text,
+           'parent', parent_task_id, 'error', error)),
          NULL, NULL
   FROM finished
 ) AS facts

@@ -3,9 +3,9 @@
 -- says how far the window reached and how many open tasks it held; one of nulls says so where nothing is stranded.
 -- OFFSET 0 keeps the planner from reading all stages there are instead of those of the open tasks.
 WITH open AS MATERIALIZED (
-  SELECT id, priority, deadline_at <= now() AS deadline_passed
+  SELECT id, priority, deadline_at <= now() AND failing IS NULL AS deadline_passed
   FROM task_histories
-  WHERE status IN ('pending', 'running', 'awaiting', 'retrying') AND id > %(after)s
+  WHERE status IN ('pending', 'running', 'retrying') AND id > %(after)s
   ORDER BY id
   LIMIT %(window)s
 ), stranded AS (

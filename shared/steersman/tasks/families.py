@@ -1,0 +1,119 @@
+"""Tasks that tasks start: a nested one, or one for each item of a fan-out; and what their ends lead to."""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from steersman.aws.queues import StageQueues
+from steersman.db.connection import Database
+from steersman.errors import AgentError
+from steersman.failpoints import Reach, unarmed
+from steersman.ids import new_id
+from steersman.tasks import family_store, task_store, template_store, unsent_store
+from steersman.tasks.attempts import Attempt
+from steersman.tasks.log_store import Fact
+from steersman.tasks.planner import Plan
+from steersman.tasks.plans import Plans
+from steersman.tasks.resending import resend
+from steersman.tasks.template import parse_template
+from steersman.tasks.ways import Children
+from steersman.tasks.words import Lane, TaskStatus
+
+MAX_DEPTH = 5  # tasks above a task: a chain of templates that start each other ends here
+ENDS = frozenset({"task.completed", "task.failed", "task.cancelled"})
+PARENT_ENDED = {"code": "parent_ended", "message": "the stage that started this task has ended"}
+
+
+class NestedFailed(AgentError):
+    """The task that a stage was to start cannot be started."""
+
+    code = "nested_task_invalid"
+    retryable = False
+
+
+class Families:
+    """Starts tasks for stages, and brings their ends back."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        queues: StageQueues,
+        plans: Plans,
+        lanes: tuple[Lane, ...],
+        publish: Callable[[Sequence[Fact]], None],
+        reach: Reach = unarmed,
+    ) -> None:
+        self._database = database
+        self._queues = queues
+        self._plans = plans
+        self._lanes = lanes
+        self._publish = publish
+        self._reach = reach
+
+    def spread(self, attempt: Attempt, children: Children) -> list[Fact]:
+        """Start the tasks of an attempt's stage and send the first; return the facts, none when the lease is lost.
+
+        Raises NestedFailed when they cannot be started.
+        """
+        only_stage, plan = None, self._nested_plan(attempt, children)
+        if plan is None:
+            only_stage, plan = attempt.job.stage, attempt.plan.of_item(attempt.job.stage)
+        new_ids = [new_id() for _ in children.inputs]
+        facts = family_store.spread(
+            self._database,
+            attempt,
+            plan,
+            children.inputs,
+            new_ids,
+            window=children.window,
+            tolerated=children.tolerated,
+            only_stage=only_stage,
+        )
+        self._reach("families.spread")
+        if facts:
+            first = new_ids[: children.window]
+            resend(self._queues, unsent_store.ready_stages(self._database, first), self._lanes)
+        return facts
+
+    def ended(self, facts: Sequence[Fact]) -> None:
+        """Bring the ends of tasks among these facts to the stages that started them, and send what follows."""
+        self.wake([fact.task_id for fact in facts if fact.event in ENDS and '"parent"' in fact.text])
+
+    def wake(self, task_ids: Sequence[UUID]) -> None:
+        """Do the same for tasks that have ended; harmless to repeat, and for tasks that nothing started."""
+        if task_ids:
+            resend(self._queues, family_store.wake(self._database, task_ids), self._lanes)
+
+    def stop(self, parents: Sequence[tuple[UUID, str | None]]) -> None:
+        """Cancel the open tasks that stages (task, name; None: any of the task's) started: nobody waits for them."""
+        if parents and (task_ids := family_store.open_children(self._database, parents)):
+            facts = task_store.stop(
+                self._database, task_ids, status=TaskStatus.CANCELLED, errors=[PARENT_ENDED] * len(task_ids)
+            )
+            self._publish(facts)
+
+    def _nested_plan(self, attempt: Attempt, children: Children) -> Plan | None:
+        nested = children.nested
+        if nested is None:
+            return None
+        depth = int(attempt.aside.get("depth", 0))
+        if depth >= MAX_DEPTH:
+            raise NestedFailed(
+                f"tasks start tasks {MAX_DEPTH} deep at most; template '{nested.template}' would be deeper"
+            )
+        asked = [(nested.template, nested.version)]
+        rows = template_store.resolve(self._database, attempt.job.project_id, asked)
+        if not rows:
+            version = f"version {nested.version} of " if nested.version else ""
+            raise NestedFailed(f"there is no {version}template '{nested.template}' in the project")
+        row = rows[0]
+        plan = self._plans.known(row["id"]) or self._plans.keep(
+            Plan(row["id"], row["version"], parse_template(row["spec"]))
+        )
+        schema = plan.input_schema
+        for index, given in enumerate(children.inputs):
+            if schema and (faults := schema.faults(given, f"input of item {index}")):
+                raise NestedFailed(
+                    f"template '{nested.template}' does not take what it is given", faults=tuple(faults)
+                )
+        return plan

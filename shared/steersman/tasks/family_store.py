@@ -1,0 +1,130 @@
+"""The SQL of tasks that tasks start: their rows, their ends, what they came to."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg import RawCursor
+from psycopg.rows import tuple_row
+
+from steersman.db.arrays import documents, ids, plain, texts
+from steersman.db.connection import Connection, Database
+from steersman.db.statements import Statement
+from steersman.tasks.attempts import Attempt
+from steersman.tasks.log_store import Fact, facts_of
+from steersman.tasks.named_sql import sql
+from steersman.tasks.planner import Plan
+from steersman.tasks.ways import Child
+
+CHUNK = 1000  # tasks that one statement starts
+
+
+def spread(
+    database: Database,
+    attempt: Attempt,
+    plan: Plan,
+    inputs: Sequence[Mapping[str, Any]],
+    new_ids: Sequence[UUID],
+    *,
+    window: int,
+    tolerated: int,
+    only_stage: str | None,
+) -> list[Fact]:
+    """Start a task of `plan` for each of `inputs`, all or none, and note that the attempt's stage waits for them.
+
+    Those behind the first `window` are held. Returns the facts; none when the attempt's lease is lost.
+    """
+    stage = {
+        "task_id": attempt.job.task_id,
+        "stage": attempt.job.stage,
+        "lease_id": attempt.lease.lease_id,
+        "children": len(inputs),
+        "tolerated": tolerated,
+        "window": window,
+    }
+    with database.transaction() as connection:
+        facts = facts_of(_run(connection, sql("spread"), stage))
+        for start in range(0, len(inputs) if facts else 0, CHUNK):
+            part = slice(start, start + CHUNK)
+            values = _children(attempt, plan, inputs[part], new_ids[part], start)
+            _run(connection, sql("children"), {**values, "window": window, "only_stage": only_stage})
+    return facts
+
+
+def _children(
+    attempt: Attempt, plan: Plan, inputs: Sequence[Mapping[str, Any]], new_ids: Sequence[UUID], first: int
+) -> dict[str, Any]:
+    stages = plan.new_stages
+    return {
+        "parent_task_id": attempt.job.task_id,
+        "parent_stage": attempt.job.stage,
+        "parent_attempt": attempt.job.attempt,
+        "template_id": plan.template_id,
+        "template_name": plan.template.name,
+        "template_version": plan.version,
+        "deadline_s": plan.template.deadline_s,
+        "open_sinks": len(plan.template.sinks),
+        "sources": ",".join(plan.sources),
+        "ids": ids(new_ids),
+        "inputs": documents(inputs),
+        "items": plain(range(first, first + len(inputs))),
+        "stage_names": plain(stage.name for stage in stages),
+        "stage_positions": plain(stage.position for stage in stages),
+        "stage_queues": plain(stage.queue for stage in stages),
+        "stage_capabilities": texts(stage.capability for stage in stages),
+        "stage_pending_needs": plain(stage.pending_needs for stage in stages),
+        "stage_statuses": plain(stage.status for stage in stages),
+    }
+
+
+def _run(connection: Connection, statement: Statement, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    cursor = RawCursor(connection, row_factory=tuple_row).execute(statement.text, statement.values(values))
+    return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
+
+
+def wake(database: Database, ended: Sequence[UUID]) -> list[dict[str, Any]]:
+    """Count tasks that have ended for the stages that started them; harmless to repeat.
+
+    Returns what is to be sent now: task_id, stage, queue, attempt, priority.
+    """
+    rows: list[dict[str, Any]] = []
+    for start in range(0, len(ended), CHUNK):
+        part = ended[start : start + CHUNK]
+        rows += database.run(sql("wake"), {"task_ids": ids(part), "count": len(part)}, repeatable=True)
+    return rows
+
+
+def results(database: Database, task_id: UUID, stage: str, attempt: int) -> list[Child]:
+    """Return how the tasks that an attempt started stand, by item."""
+    statement = """
+        SELECT item, status, output, error FROM task_histories
+        WHERE parent_task_id = %(task_id)s AND parent_stage = %(stage)s AND parent_attempt = %(attempt)s
+        ORDER BY item"""
+    rows = database.tuples(statement, {"task_id": task_id, "stage": stage, "attempt": attempt})
+    return [Child(*row) for row in rows]
+
+
+def open_children(database: Database, parents: Sequence[tuple[UUID, str | None]]) -> list[UUID]:
+    """Return the open tasks that these stages (task, name; None: any of the task's) started."""
+    statement = """
+        SELECT c.id FROM unnest(%(task_ids)s::uuid[], %(stages)s::text[]) AS p (task_id, stage)
+        JOIN task_histories c ON c.parent_task_id = p.task_id AND (p.stage IS NULL OR c.parent_stage = p.stage)
+        WHERE c.status IN ('pending', 'running', 'awaiting', 'retrying')"""
+    keys = {"task_ids": ids(one[0] for one in parents), "stages": texts(one[1] for one in parents)}
+    return [row[0] for row in database.tuples(statement, keys)]
+
+
+def page(
+    database: Database, task_id: UUID, stage: str, *, status: str | None, after: int, limit: int
+) -> list[dict[str, Any]]:
+    """Return tasks that a stage started in its latest attempt, by item, from behind item `after`."""
+    statement = """
+        SELECT c.id, c.item, c.status, c.output, c.error, c.cost_usd, c.tokens, c.started_at, c.finished_at
+        FROM task_histories c
+        WHERE c.parent_task_id = %(task_id)s AND c.parent_stage = %(stage)s AND c.item > %(after)s
+          AND c.parent_attempt = (SELECT max(parent_attempt) FROM task_histories
+                                  WHERE parent_task_id = %(task_id)s AND parent_stage = %(stage)s)
+          AND (%(status)s::text IS NULL OR c.status = %(status)s)
+        ORDER BY c.item LIMIT %(limit)s"""
+    values = {"task_id": task_id, "stage": stage, "status": status, "after": after, "limit": limit}
+    return database.run(statement, values)

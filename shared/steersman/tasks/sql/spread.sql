@@ -1,0 +1,13 @@
+-- Note that a leased stage has started tasks and waits for them; a row comes back while the lease is held.
+WITH spread AS (
+  UPDATE task_stages s
+  SET lease_id = NULL, lease_expires_at = NULL, children = %(children)s, children_open = %(children)s, children_failed = 0,
+      children_tolerated = %(tolerated)s, next_child = least(%(window)s, %(children)s)
+  WHERE s.task_id = %(task_id)s AND s.name = %(stage)s AND s.status = 'running' AND s.lease_id = %(lease_id)s
+  RETURNING s.task_id, s.project_id, s.name, s.attempt, s.started_id, s.started_at
+)
+INSERT INTO task_stage_logs (task_id, project_id, stage, event, attempt, detail, started_id, started_at, created_at)
+SELECT task_id, project_id, name, 'stage.spread', attempt, jsonb_build_object('tasks', %(children)s::int), started_id, started_at,
+       clock_timestamp()
+FROM spread
+RETURNING id, task_id, stage, event, attempt, detail::text, created_at, started_id, started_at, frees

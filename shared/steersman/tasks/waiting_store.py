@@ -1,0 +1,89 @@
+"""The SQL of stages that wait or are held: from the wait to the answer, the timer and the release."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from steersman.aws.queues import MAX_DELAY_S
+from steersman.db.arrays import documents, ids, plain, texts
+from steersman.db.connection import Database
+from steersman.tasks.attempts import Attempt
+from steersman.tasks.log_store import Fact, facts_of
+from steersman.tasks.named_sql import sql
+from steersman.tasks.ways import Awaiting
+
+AHEAD_S = 60.0  # the sweep comes each minute: it sends what is due until the next one
+SAFETY = timedelta(seconds=AHEAD_S)  # when a message that was to come has not been heard of
+
+
+def wait(database: Database, waits: Sequence[tuple[Attempt, Awaiting]]) -> list[Fact]:
+    """Set claimed attempts waiting, whose leases are held; return the facts."""
+    ordered = sorted(waits, key=lambda one: (one[0].job.task_id.int, one[0].job.stage))
+    starts = [attempt.row["started_at"] for attempt, _ in ordered]
+    dues = [one.due_at for _, one in ordered]
+    # What comes by a delayed message is looked at only should that be lost.
+    looks = [
+        due and (due + SAFETY if (due - start).total_seconds() <= MAX_DELAY_S else due)
+        for due, start in zip(dues, starts, strict=True)
+    ]
+    values = {
+        **_leases([attempt for attempt, _ in ordered]),
+        "due": texts(_text(due) for due in dues),
+        "look": texts(_text(look) for look in looks),
+        "errors": documents(one.error for _, one in ordered),
+        "details": documents(dict(one.detail) for _, one in ordered),
+    }
+    return facts_of(database.tuples(sql("await"), values, repeatable=True))
+
+
+def hold(database: Database, attempts: Sequence[Attempt]) -> None:
+    """Give claimed attempts back, to be held until `release`."""
+    ordered = sorted(attempts, key=lambda attempt: (attempt.job.task_id.int, attempt.job.stage))
+    database.run(sql("hold"), _leases(ordered), repeatable=True)
+
+
+def answer(
+    database: Database, task_id: UUID, stage: str, given: Mapping[str, Any], detail: Mapping[str, Any]
+) -> list[Fact]:
+    """Give a waiting stage its answer; return the facts, none when it does not wait for one."""
+    values = {"task_id": task_id, "stage": stage, "answer": Jsonb(dict(given)), "detail": Jsonb(dict(detail))}
+    return facts_of(database.tuples(sql("answer"), values))
+
+
+def waiting(database: Database, task_id: UUID, stage: str) -> dict[str, Any] | None:
+    """Return a stage as far as its wait goes: status, waited_s, template_id, task_status; None: there is none."""
+    statement = """
+        SELECT s.status, s.answer IS NOT NULL AS answered, t.template_id, t.status AS task_status, t.only_stage,
+               extract(epoch FROM clock_timestamp() - s.awaited_at)::float8 AS waited_s
+        FROM task_stages s JOIN task_histories t ON t.id = s.task_id
+        WHERE s.task_id = %(task_id)s AND s.name = %(stage)s"""
+    rows = database.run(statement, {"task_id": task_id, "stage": stage})
+    return rows[0] if rows else None
+
+
+def due_timers(database: Database, *, limit: int) -> list[dict[str, Any]]:
+    """Return what timers near their time are for (sql/timers.sql), and move them on."""
+    return database.run(sql("timers"), {"ahead_s": AHEAD_S, "limit": limit})
+
+
+def next_timer(database: Database) -> float | None:
+    """Return in how many seconds the first timer is to be looked at, or None when there is none."""
+    statement = "SELECT extract(epoch FROM min(due_at) - now())::float8 AS left_s FROM task_timers"
+    left_s = database.run(statement)[0]["left_s"]
+    return None if left_s is None else max(0.0, left_s - AHEAD_S)
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _leases(attempts: Sequence[Attempt]) -> dict[str, Any]:
+    return {
+        "count": len(attempts),
+        "task_ids": ids(attempt.job.task_id for attempt in attempts),
+        "stages": plain(attempt.job.stage for attempt in attempts),
+        "leases": ids(attempt.lease.lease_id for attempt in attempts),
+    }
