@@ -83,6 +83,8 @@ def _ops(module: str, *access: Access, memory_mb: int = 256, traced: bool = True
 FUNCTIONS: tuple[FunctionSpec, ...] = (
     _api("tasks", Access.SEND_JOBS),
     _api("events"),
+    _api("approvals", Access.SEND_JOBS),
+    _api("pauses", Access.SEND_JOBS),
     _api("templates"),
     _api("agents"),
     _api("documents", Access.DOCUMENTS, Access.MODELS, memory_mb=1024),

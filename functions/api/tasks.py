@@ -5,13 +5,15 @@ from typing import Annotated
 from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from steersman.bootstrap import parts
 from steersman.http.api import Api, IdempotencyKey, accepted, new_router, problems, request_of
 from steersman.http.cursors import Cursor, Limit
 from steersman.http.fields import LabelFilter, ProjectSlug, labels_of
 from steersman.http.idempotency import once
+from steersman.tasks.steering_views import StartedTaskPage, TaskChange
+from steersman.tasks.template import StageName
 from steersman.tasks.views import (
     MAX_WAIT_S,
     BatchAccepted,
@@ -122,6 +124,33 @@ def cancel_task(
         action=lambda: parts().tasks.cancel(task_id, by=request.requested_by, reason=reason),
     )
     return TaskView.model_validate(answer)
+
+
+@router.patch(
+    "/v1/tasks/<task_id>", tags=["tasks"], summary="Change a task's limits", operation_id="changeTask",
+    responses=problems(TaskView, 200, 400, 404, 409, 413, 415, 422, 429, 503),
+)  # fmt: skip
+def change_task(task_id: UUID, body: TaskChange) -> TaskView:
+    """Raise or lower budgets and the deadline of an open task; what waited for a budget goes on."""
+    changes = body.constraints.model_dump(mode="json", exclude_none=True)
+    parts().steering.amend(task_id, changes)
+    return TaskView.model_validate(parts().tasks.get(task_id))
+
+
+@router.get(
+    "/v1/tasks/<task_id>/stages/<stage>/tasks", tags=["tasks"], summary="List the tasks that a stage started",
+    operation_id="listStartedTasks", responses=problems(StartedTaskPage, 200, 404, 422, 429, 503),
+)  # fmt: skip
+def list_started(
+    task_id: UUID,
+    stage: Annotated[StageName, Path()],
+    status: Annotated[TaskStatus | None, Query()] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> StartedTaskPage:
+    """Return the tasks of a fan-out or nested task, by item."""
+    page = parts().tasks.started(task_id, stage, status=status, cursor=cursor, limit=limit)
+    return StartedTaskPage.model_validate(page)
 
 
 handler = Api(router, parts)

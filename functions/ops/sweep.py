@@ -3,6 +3,7 @@
 from typing import Any
 
 from steersman.bootstrap import parts
+from steersman.tasks.plans import Plans
 from steersman.tasks.sweep import sweep
 
 
@@ -14,6 +15,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
             queues=parts().queues,
             live=parts().live,
             open_work=parts().open_work,
+            plans=Plans(parts().engine_database),
             lanes=parts().settings.lanes,
             warn=parts().warn,
             stranded_after_s=parts().settings.stranded_after_s,

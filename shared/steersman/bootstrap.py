@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from steersman.http.rate_limit import RateLimiter
     from steersman.knowledge.library import Library
     from steersman.projects.service import Projects
+    from steersman.tasks.approvals import Approvals
     from steersman.tasks.engine import Engine
     from steersman.tasks.live import LiveTasks
     from steersman.tasks.open_work import OpenWork
     from steersman.tasks.plans import Plans
     from steersman.tasks.service import Tasks
+    from steersman.tasks.steering import Steering
     from steersman.tasks.submission import Submissions
 
 PARALLEL_SENDS = 7  # beside the caller's own; botocore keeps ten connections
@@ -133,6 +135,31 @@ class Parts:
             lanes=self.settings.lanes,
             warn=self.warn,
             reach=self.reach,
+        )
+
+    @cached_property
+    def approvals(self) -> "Approvals":
+        from steersman.tasks.approvals import Approvals
+
+        return Approvals(
+            database=self.database,
+            queues=self.queues,
+            live=self.live,
+            plans=self.plans,
+            lanes=self.settings.lanes,
+            warn=self.warn,
+        )
+
+    @cached_property
+    def steering(self) -> "Steering":
+        from steersman.tasks.steering import Steering
+
+        return Steering(
+            database=self.database,
+            queues=self.queues,
+            live=self.live,
+            lanes=self.settings.lanes,
+            warn=self.warn,
         )
 
     @cached_property

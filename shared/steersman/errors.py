@@ -53,6 +53,12 @@ class NotFound(SteersmanError):
     code = "not_found"
 
 
+class Forbidden(SteersmanError):
+    """The caller may not do this; the message says who may."""
+
+    code = "forbidden"
+
+
 class Conflict(SteersmanError):
     """The state of the object does not allow this."""
 

@@ -27,9 +27,15 @@ PURE = {
     "steersman.knowledge.sentences",
     "steersman.knowledge.stopwords",
     "steersman.knowledge.terms",
+    "steersman.tasks.expressions",
+    "steersman.tasks.kind_faults",
+    "steersman.tasks.nesting",
     "steersman.tasks.planner",
     "steersman.tasks.schema",
+    "steersman.tasks.special",
+    "steersman.tasks.stage_kinds",
     "steersman.tasks.template",
+    "steersman.tasks.ways",
     "steersman.tasks.words",
 }
 # What reaches outside the process, or asks it for the time.

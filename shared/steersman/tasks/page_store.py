@@ -45,7 +45,11 @@ def page(
     used = {name: value for name, value in filters.items() if value is not None}
     # An array of one, and the project in the order: else the planner may walk the tasks of all projects by id.
     where = " AND ".join(
-        ["t.project_id = ANY(ARRAY[%(project_id)s]::uuid[])", *(conditions[name] for name in used)]
+        [
+            "t.project_id = ANY(ARRAY[%(project_id)s]::uuid[])",
+            "t.parent_task_id IS NULL",
+            *(conditions[name] for name in used),
+        ]
     )
     if before is not None:
         where += " AND t.id < %(before)s"

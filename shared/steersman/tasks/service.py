@@ -11,7 +11,7 @@ from steersman.errors import Conflict, NotFound, Unavailable
 from steersman.events import cloudevent
 from steersman.http import cursors
 from steersman.json import dumps, loads
-from steersman.tasks import log_store, page_store, task_store
+from steersman.tasks import family_store, log_store, page_store, task_store
 from steersman.tasks.live import EventPage, LiveTasks
 from steersman.tasks.plans import Plans
 from steersman.tasks.words import TaskStatus
@@ -67,6 +67,27 @@ class Tasks:
             self._database, project_id, filters=filters, before=before, limit=limit, outputs=outputs
         )
         return {"tasks": rows, "next_cursor": cursors.encode("tasks", str(rows[-1]["id"])) if more else None}
+
+    def started(
+        self, task_id: UUID, stage: str, *, status: str | None, cursor: str | None, limit: int
+    ) -> dict[str, Any]:
+        """Return {"tasks", "next_cursor"}: the tasks that a stage started, by item; raise NotFound."""
+        if all(known["name"] != stage for known in self._found(task_id)["stages"]):
+            raise NotFound(f"there is no stage '{stage}' in task {task_id}")
+        after = cursors.decode("started", cursor)
+        rows = family_store.page(
+            self._database,
+            task_id,
+            stage,
+            status=status,
+            after=int(after) if after else -1,
+            limit=limit + 1,
+        )
+        more, rows = len(rows) > limit, rows[:limit]
+        return {
+            "tasks": rows,
+            "next_cursor": cursors.encode("started", str(rows[-1]["item"])) if more else None,
+        }
 
     def cancel(self, task_id: UUID, *, by: str, reason: str | None) -> dict[str, Any]:
         """Cancel an open task; harmless to repeat. Raise NotFound, or Conflict when it has ended otherwise."""
@@ -155,5 +176,17 @@ class Tasks:
     def _shown(self, row: dict[str, Any]) -> dict[str, Any]:
         """Add to each stage what it needs, from its template."""
         plan = self._plans.of([row["template_id"]])[row["template_id"]]
-        stages = [{**stage, "needs": list(plan.stage(stage["name"]).needs)} for stage in row["stages"]]
-        return {**{name: value for name, value in row.items() if name != "template_id"}, "stages": stages}
+        if row["only_stage"]:
+            plan = plan.of_item(row["only_stage"])
+        undoes = plan.template.undoes
+        stages = [
+            {
+                **shown,
+                "needs": list(plan.stage(shown["name"]).needs),
+                "kind": plan.stage(shown["name"]).kind,
+                "undoes": undoes.get(shown["name"]),
+            }
+            for shown in row["stages"]
+        ]
+        hidden = {"template_id", "only_stage"}
+        return {**{name: value for name, value in row.items() if name not in hidden}, "stages": stages}

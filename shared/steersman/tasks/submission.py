@@ -8,14 +8,14 @@ from uuid import UUID
 from steersman.agents import store as agent_store
 from steersman.aws.queues import Delivery, Job, StageQueues
 from steersman.db.connection import Database
-from steersman.errors import Conflict, Fault, InvalidInput, TooLarge, Unavailable
+from steersman.errors import AgentError, Conflict, Fault, InvalidInput, TooLarge, Unavailable
 from steersman.failpoints import Reach, unarmed
 from steersman.http import idempotency
 from steersman.http.request import KeptAnswer, Request
 from steersman.ids import new_id
 from steersman.json import dumps, loads
 from steersman.projects.service import Projects
-from steersman.tasks import submission_store, template_store, unsent_store
+from steersman.tasks import expressions, submission_store, template_store, unsent_store, ways
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
@@ -121,7 +121,7 @@ class Submissions:
             if plan is None:
                 faults.append(_unknown_template(sub, at))
                 continue
-            found = _input_faults(plan, sub, at)
+            found = _input_faults(plan, sub, at, now)
             if not found and len(dumps(sub.input)) > MAX_INPUT_BYTES:
                 found = [Fault(f"{at}input", f"is larger than {MAX_INPUT_BYTES // 1024} KiB")]
                 too_large = True
@@ -210,9 +210,23 @@ def _unknown_template(sub: TaskSubmission, at: str) -> Fault:
     return Fault(f"{at}template_version", f"there is no version {sub.template_version} of '{sub.template}'")
 
 
-def _input_faults(plan: Plan, sub: TaskSubmission, at: str) -> list[Fault]:
+def _input_faults(plan: Plan, sub: TaskSubmission, at: str, now: datetime) -> list[Fault]:
     schema = plan.input_schema
-    return list(schema.faults(sub.input, f"{at}input")) if schema else []
+    faults = list(schema.faults(sub.input, f"{at}input")) if schema else []
+    return faults or _time_faults(plan, sub, at, now) if plan.template.waits else faults
+
+
+def _time_faults(plan: Plan, sub: TaskSubmission, at: str, now: datetime) -> list[Fault]:
+    """Return what is wrong with times in the input that stages will wait until."""
+    faults = []
+    for stage in plan.template.stages:
+        until = stage.wait.until if stage.wait else None
+        if until and expressions.reads_only_input(until):
+            try:
+                ways.waits_until(stage.wait, now, {"input": sub.input, "results": {}})  # type: ignore[arg-type]
+            except AgentError as exc:
+                faults.append(Fault(f"{at}input", f"stage '{stage.name}': {exc.message}"))
+    return faults
 
 
 def _new_task(plan: Plan, sub: TaskSubmission, project_id: UUID, request: Request, now: datetime) -> NewTask:

@@ -9,12 +9,14 @@ from steersman.aws.queues import StageQueues
 from steersman.db.connection import Database
 from steersman.errors import Unavailable
 from steersman.failpoints import Reach, unarmed
-from steersman.tasks import sweep_store, task_store
+from steersman.tasks import sweep_store, unsent_store, waiting_store
+from steersman.tasks.expiring import expire
+from steersman.tasks.families import Families
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.open_work import OpenWork
-from steersman.tasks.planner import DeadlinePassed, describe
+from steersman.tasks.plans import Plans
 from steersman.tasks.resending import Warn, resend
-from steersman.tasks.words import Lane, TaskStatus
+from steersman.tasks.words import Lane
 
 LIMIT = 1000
 
@@ -34,6 +36,7 @@ def sweep(
     queues: StageQueues,
     live: LiveTasks,
     open_work: OpenWork,
+    plans: Plans,
     lanes: tuple[Lane, ...],
     warn: Warn,
     stranded_after_s: float,
@@ -49,20 +52,24 @@ def sweep(
     except Unavailable as exc:
         warn("the flag of open work cannot be read", {"reason": exc.message})
     rows = _stranded(database, stranded_after_s)
+    timers = waiting_store.due_timers(database, limit=LIMIT)
     reach("sweep.found")
-    expired = sorted({row["task_id"] for row in rows if row["deadline_passed"]})
+    families = Families(database=database, queues=queues, plans=plans, lanes=lanes, publish=live.publish)
+    expired = sorted({row["task_id"] for row in (*rows, *timers) if row["deadline_passed"]})
     if expired:
-        error = describe(DeadlinePassed("the task's deadline has passed"))
-        facts = task_store.stop(database, expired, status=TaskStatus.FAILED, errors=[error] * len(expired))
+        facts = expire(database, plans, expired)
         _quietly(lambda: live.publish(facts), warn)
+        undoing = [fact.task_id for fact in facts if fact.frees]
+        resend(queues, unsent_store.ready_stages(database, undoing), lanes)
+        families.ended(facts)
         reach("sweep.stopped")
     lost = [row for row in rows if not row["deadline_passed"]]
-    resend(queues, lost, lanes)
+    resend(queues, [*lost, *(row for row in timers if not row["deadline_passed"])], lanes)
     reach("sweep.sent")
     if lost:
         sweep_store.resent(database, lost)
         _quietly(lambda: live.outdate(sorted({row["task_id"] for row in lost})), warn)
-    if not rows and not sweep_store.any_open(database):
+    if not rows and not timers and not sweep_store.any_open(database):
         _quietly(lambda: open_work.quiet(count), warn)
     return Swept(asleep=False, sent=len(lost), expired=len(expired))
 

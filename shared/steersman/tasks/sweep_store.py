@@ -49,8 +49,8 @@ def resent(database: Database, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def any_open(database: Database) -> bool:
-    """Say whether any task has not ended."""
+    """Say whether any task goes on, or waits for its time."""
     statement = """
-        SELECT EXISTS (SELECT FROM task_histories
-                       WHERE status IN ('pending', 'running', 'awaiting', 'retrying')) AS open"""
+        SELECT EXISTS (SELECT FROM task_histories WHERE status IN ('pending', 'running', 'retrying'))
+               OR EXISTS (SELECT FROM task_timers) AS open"""
     return bool(database.run(statement)[0]["open"])

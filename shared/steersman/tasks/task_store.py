@@ -20,7 +20,7 @@ def task(database: Database, task_id: UUID) -> dict[str, Any] | None:
                t.priority, t.input, t.output, t.error, t.requirements, t.constraints, t.labels,
                t.business_value_usd, t.business_value_kind, t.requested_by, t.requested_through, t.correlation_id,
                t.quality_score, t.cost_usd, t.tokens, t.deadline_at, t.started_at, t.finished_at, t.created_at,
-               t.updated_at,
+               t.updated_at, t.parent_task_id, t.parent_stage, t.item, t.paused, t.failing, t.only_stage,
                (SELECT jsonb_agg(jsonb_build_object(
                   'name', s.name, 'queue', s.queue, 'capability', s.capability, 'status', s.status,
                   'attempt', s.attempt, 'agent', s.agent_name, 'model', s.model, 'error', s.error,
@@ -28,7 +28,11 @@ def task(database: Database, task_id: UUID) -> dict[str, Any] | None:
                   'ready_at', s.ready_at,
                   'next_attempt_at', CASE WHEN s.status = 'ready' AND s.error IS NOT NULL THEN s.ready_at END,
                   'started_at', s.started_at, 'finished_at', s.finished_at,
-                  'duration_ms', (extract(epoch FROM s.finished_at - s.started_at) * 1000)::int)
+                  'duration_ms', (extract(epoch FROM s.finished_at - s.started_at) * 1000)::int,
+                  'awaited_at', s.awaited_at,
+                  'awaits_until', CASE WHEN s.status = 'awaiting' THEN s.ready_at END,
+                  'tasks', CASE WHEN s.children IS NOT NULL THEN jsonb_build_object('started', s.children,
+                    'open', s.children_open, 'failed', s.children_failed) END)
                   ORDER BY s.position)
                 FROM task_stages s WHERE s.task_id = t.id) AS stages
         FROM task_histories t JOIN projects p ON p.id = t.project_id
@@ -42,6 +46,19 @@ def status(database: Database, task_id: UUID) -> TaskStatus | None:
     statement = "SELECT status FROM task_histories WHERE id = %(task_id)s"
     rows = database.tuples(statement, {"task_id": task_id})
     return TaskStatus(rows[0][0]) if rows else None
+
+
+def standing(database: Database, task_id: UUID) -> dict[str, Any] | None:
+    """Return how a task stands: status, cost_usd, tokens; or None when there is no such task."""
+    statement = "SELECT status, cost_usd, tokens FROM task_histories WHERE id = %(task_id)s"
+    rows = database.run(statement, {"task_id": task_id})
+    return rows[0] if rows else None
+
+
+def templates(database: Database, task_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Return the template version of each of these tasks that there are."""
+    statement = "SELECT id, template_id FROM task_histories WHERE id = ANY(%(task_ids)s)"
+    return dict(database.tuples(statement, {"task_ids": list(task_ids)}))
 
 
 def stop(

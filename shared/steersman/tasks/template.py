@@ -134,6 +134,11 @@ class Template(Part):
         return any(stage.for_each or stage.kind is StageKind.TASK for stage in self.stages)
 
     @cached_property
+    def waits(self) -> bool:
+        """Whether a stage may wait for a person or a time."""
+        return any(stage.kind in {StageKind.APPROVAL, StageKind.WAIT} for stage in self.stages)
+
+    @cached_property
     def undoes(self) -> dict[str, str]:
         """Stage that undoes -> stage that it undoes. Such a stage runs only when the task fails."""
         return {stage.undo: stage.name for stage in self.stages if stage.undo}

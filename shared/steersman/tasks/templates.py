@@ -7,11 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from steersman.db.connection import Database
-from steersman.errors import Conflict, InvalidInput, NotFound
+from steersman.errors import Conflict, Fault, InvalidInput, NotFound
 from steersman.http import cursors
 from steersman.ids import new_id
 from steersman.json import loads
 from steersman.tasks import template_store
+from steersman.tasks.nesting import circles
 from steersman.tasks.template import Template, parse_template
 from steersman.tasks.template_diff import differences
 
@@ -37,7 +38,11 @@ def check(document: Mapping[str, Any], at: str = "template") -> Template:
 
 
 def publish(database: Database, project_id: UUID, template: Template, *, by: str) -> dict[str, Any]:
-    """Add a template as the next version of its name; the newest version's own text adds nothing."""
+    """Add a template as the next version of its name; the newest version's own text adds nothing.
+
+    Raises InvalidInput when it would start itself again through the templates that its stages start.
+    """
+    check_circles(database, project_id, template)
     for tries_left in reversed(range(PUBLISH_TRIES)):
         try:
             row = template_store.publish(database, project_id, new_id(), template, created_by=by)
@@ -48,6 +53,18 @@ def publish(database: Database, project_id: UUID, template: Template, *, by: str
         else:
             return {"name": template.name, "version": row["version"], "published": row["added"]}
     raise AssertionError("unreachable")
+
+
+def check_circles(database: Database, project_id: UUID, template: Template, at: str = "template") -> None:
+    """Raise InvalidInput when a template would start itself again, by the newest versions of others."""
+
+    def newest(name: str) -> Mapping[str, Any] | None:
+        row = template_store.find(database, project_id, name)
+        return row["spec"] if row else None
+
+    if faults := circles(template, newest):
+        placed = tuple(Fault(f"{at}.{fault.field}", fault.reason) for fault in faults)
+        raise InvalidInput("the template could run for ever", faults=placed)
 
 
 def page(database: Database, project_id: UUID, *, cursor: str | None, limit: int) -> dict[str, Any]:

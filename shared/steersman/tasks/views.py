@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from steersman.http.fields import Body, Label, LabelValue, Moment, ProjectSlug
 from steersman.tasks.stage_kinds import TemplateName
 from steersman.tasks.template import Capability, Template
-from steersman.tasks.words import Priority, StageStatus, TaskStatus
+from steersman.tasks.words import Priority, StageKind, StageStatus, TaskStatus
 
 MAX_BATCH = 1000
 MAX_WAIT_S = 25.0  # an HTTP API ends a request at 30 s
@@ -24,6 +24,7 @@ class Constraints(Body):
         default=None, ge=1, le=31_536_000, description="Instead of the template's"
     )
     budget_usd: Decimal | None = Field(default=None, gt=0, max_digits=14, decimal_places=6)
+    budget_tokens: int | None = Field(default=None, ge=1, le=10**12)
 
 
 class BusinessValue(Body):
@@ -82,6 +83,14 @@ class BatchAccepted(BaseModel):
     tasks: list[TaskAccepted]
 
 
+class StartedTasks(BaseModel):
+    """How many tasks a stage started, how many of them are open, and how many failed or were cancelled."""
+
+    started: int
+    open: int
+    failed: int
+
+
 class StageView(BaseModel):
     """One stage of a task."""
 
@@ -104,6 +113,15 @@ class StageView(BaseModel):
     started_at: Moment | None
     finished_at: Moment | None
     duration_ms: int | None
+    kind: StageKind = StageKind.AGENT
+    awaited_at: Moment | None = Field(default=None, description="Since when it waits for an answer or a time")
+    awaits_until: Moment | None = Field(
+        default=None, description="When it goes on, or asks others, by itself"
+    )
+    tasks: StartedTasks | None = Field(
+        default=None, description="The tasks that a fan-out or nested task started"
+    )
+    undoes: str | None = Field(default=None, description="The stage that this one undoes")
 
 
 class TaskSummary(BaseModel):
@@ -145,6 +163,13 @@ class TaskView(TaskWithOutput):
     requested_by: str
     requested_through: str
     correlation_id: str
+    parent_task_id: UUID | None = Field(default=None, description="The task that started this one")
+    parent_stage: str | None = None
+    item: int | None = Field(default=None, description="Which item of a fan-out it is, from 0")
+    paused: dict[str, Any] | None = Field(default=None, description="at, by and reason, while it is paused")
+    failing: dict[str, Any] | None = Field(
+        default=None, description="Why the task fails, while what it did is undone"
+    )
     stages: list[StageView]
 
 

@@ -45,6 +45,43 @@ def hold(database: Database, attempts: Sequence[Attempt]) -> None:
     database.run(sql("hold"), _leases(ordered), repeatable=True)
 
 
+def settle(database: Database, task_ids: Sequence[UUID]) -> None:
+    """Note of tasks that they only wait now, where that is so."""
+    database.tuples(sql("settle"), {"task_ids": ids(task_ids), "count": len(task_ids)}, repeatable=True)
+
+
+def amend(
+    database: Database, task_id: UUID, changes: Mapping[str, Any], *, deadline_s: float | None
+) -> list[dict[str, Any]] | None:
+    """Change constraints of an open task; return what goes on by that and is to be sent, or None: it is not open."""
+    values = {"task_id": task_id, "changes": Jsonb(dict(changes)), "deadline_s": deadline_s}
+    rows = database.run(sql("amend"), values)
+    return [row for row in rows if row["task_id"] is not None] if rows else None
+
+
+def approvals(
+    database: Database, project_id: UUID, *, after: tuple[UUID, str] | None, limit: int
+) -> list[dict[str, Any]]:
+    """Return stages of a project that wait for an answer, oldest tasks first: those behind `after` (task, stage).
+
+    Rows: task_id, stage, template_id, template, template_version, only_stage, awaited_at, until, waited_s, labels.
+    """
+    statement = """
+        SELECT m.task_id, m.stage, t.template_id, t.template_name AS template, t.template_version, t.only_stage,
+               s.awaited_at, s.ready_at AS until, t.labels,
+               extract(epoch FROM clock_timestamp() - s.awaited_at)::float8 AS waited_s
+        FROM task_timers m
+        JOIN task_stages s ON s.task_id = m.task_id AND s.name = m.stage
+        JOIN task_histories t ON t.id = m.task_id
+        WHERE m.project_id = %(project_id)s AND (m.task_id, m.stage) > (%(task_id)s, %(stage)s)
+          AND s.status = 'awaiting' AND s.capability = 'approval' AND s.error IS NULL
+        ORDER BY m.task_id, m.stage LIMIT %(limit)s"""
+    task_id, stage = after or (UUID(int=0), "")
+    return database.run(
+        statement, {"project_id": project_id, "task_id": task_id, "stage": stage, "limit": limit}
+    )
+
+
 def answer(
     database: Database, task_id: UUID, stage: str, given: Mapping[str, Any], detail: Mapping[str, Any]
 ) -> list[Fact]:

@@ -40,7 +40,7 @@ def children(rig: Rig, task_id: UUID, of: str = "each") -> list[dict[str, Any]]:
 
 
 def test_each_item_is_done_once_and_joined_in_order(rig: Rig) -> None:
-    """A fan-out does its stage for each item of a list, and the stage after it sees their outputs in the list's order."""
+    """A fan-out does its stage for each item of a list, and the stage after it sees the outputs in that order."""
     rig.behaviours["each"] = refuse_item()
     rig.behaviours["after"] = lambda job: StageResult(dict(job.results["each"] or {}))
     task_id, _ = fan_out(rig, [1, 2, 3, 4, 5])
@@ -231,7 +231,7 @@ def test_a_timer_in_the_past_fails_by_name(rig: Rig) -> None:
 
 
 def test_a_task_undoes_what_it_did_in_reverse_order(rig: Rig) -> None:
-    """When a task fails, the stages that undo completed ones run, the last completed first, before the task has failed."""
+    """When a task fails, the stages that undo completed ones run first, the last completed before the others."""
     plan = rig.publish(
         [
             stage("hotel", undo="cancel_hotel"),

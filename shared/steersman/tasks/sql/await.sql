@@ -26,9 +26,10 @@ WITH decided AS (
   RETURNING t.id, t.project_id, t.deadline_at
 ), timed AS (
   INSERT INTO task_timers (task_id, stage, project_id, due_at)
-  SELECT task_id, name, project_id, look_at FROM waiting WHERE look_at IS NOT NULL
+  SELECT w.task_id, w.name, w.project_id, coalesce(w.look_at, t.deadline_at)
+  FROM waiting w JOIN task_histories t ON t.id = w.task_id
   UNION ALL
-  SELECT id, '', project_id, deadline_at FROM quiet WHERE deadline_at < 'infinity'
+  SELECT id, '', project_id, deadline_at FROM quiet
   ORDER BY 1, 2
   ON CONFLICT (task_id, stage) DO UPDATE SET due_at = excluded.due_at
 )

@@ -1,6 +1,7 @@
 -- Timers whose time is near, at most `limit`, and what they are for: a stage that still waits is to be sent so that it
 -- arrives at its time (and looked at again a minute later, should the message be lost); a task that still waits behind
--- its deadline has expired. What waits no more is forgotten.
+-- its deadline has expired. What waits for an answer only, or is paused, is looked at later; what waits no more is
+-- forgotten.
 WITH due AS MATERIALIZED (
   SELECT task_id, stage FROM task_timers
   WHERE due_at <= now() + make_interval(secs => %(ahead_s)s)
@@ -8,23 +9,22 @@ WITH due AS MATERIALIZED (
   LIMIT %(limit)s
   FOR UPDATE SKIP LOCKED
 ), named AS (
-  SELECT d.task_id, d.stage, s.queue, s.attempt, t.priority, s.ready_at, t.deadline_at,
-         t.status = 'awaiting' AND d.stage = '' AS deadline,
-         s.status = 'awaiting' AND s.ready_at IS NOT NULL AND t.paused IS NULL AS waits
+  SELECT d.task_id, d.stage, s.queue, s.attempt, t.priority, s.ready_at, t.deadline_at, t.paused IS NOT NULL AS paused,
+         d.stage = '' AND t.status = 'awaiting' AS deadline, coalesce(s.status = 'awaiting', false) AS waits
   FROM due d
-  JOIN task_histories t ON t.id = d.task_id
+  LEFT JOIN task_histories t ON t.id = d.task_id
   LEFT JOIN task_stages s ON s.task_id = d.task_id AND s.name = d.stage
 ), later AS (
   UPDATE task_timers m
-  SET due_at = CASE WHEN n.deadline THEN greatest(n.deadline_at, now() + interval '1 minute')
-                    ELSE greatest(n.ready_at, now()) + interval '1 minute' END
+  SET due_at = greatest(CASE WHEN n.deadline OR n.ready_at IS NULL THEN n.deadline_at ELSE n.ready_at END, now())
+               + interval '1 minute'
   FROM named n
   WHERE m.task_id = n.task_id AND m.stage = n.stage AND (n.waits OR n.deadline)
 ), gone AS (
   DELETE FROM task_timers m USING named n
-  WHERE m.task_id = n.task_id AND m.stage = n.stage AND NOT (coalesce(n.waits, false) OR n.deadline)
+  WHERE m.task_id = n.task_id AND m.stage = n.stage AND NOT (n.waits OR n.deadline)
 )
-SELECT task_id, stage, queue, attempt, priority, deadline AND deadline_at <= now() AS deadline_passed,
+SELECT task_id, stage, queue, attempt, priority, deadline AS deadline_passed,
        greatest(0, extract(epoch FROM ready_at - clock_timestamp()))::float8 AS delay_s
 FROM named
-WHERE waits OR deadline AND deadline_at <= now()
+WHERE NOT paused AND (waits AND ready_at IS NOT NULL OR deadline AND deadline_at <= now())

@@ -1,0 +1,129 @@
+"""Approvals: what waits for an answer, and giving one."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from typing import Any
+from uuid import UUID
+
+from steersman.aws.queues import StageQueues
+from steersman.db.connection import Database
+from steersman.errors import Conflict, Fault, Forbidden, InvalidInput, NotFound, Unavailable
+from steersman.http import cursors
+from steersman.tasks import unsent_store, waiting_store
+from steersman.tasks.live import LiveTasks
+from steersman.tasks.plans import Plans
+from steersman.tasks.resending import Warn, resend
+from steersman.tasks.schema import Schema
+from steersman.tasks.stage_kinds import Approval
+from steersman.tasks.ways import may_answer
+from steersman.tasks.words import Lane, StageStatus
+
+
+class Approvals:
+    """Questions that stages ask of people and systems."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        queues: StageQueues,
+        live: LiveTasks,
+        plans: Plans,
+        lanes: tuple[Lane, ...],
+        warn: Warn,
+    ) -> None:
+        self._database = database
+        self._queues = queues
+        self._live = live
+        self._plans = plans
+        self._lanes = lanes
+        self._warn = warn
+
+    def page(self, project_id: UUID, *, cursor: str | None, limit: int) -> dict[str, Any]:
+        """Return {"approvals", "next_cursor"}: what waits for an answer, oldest tasks first."""
+        after = _place(cursors.decode("approvals", cursor))
+        rows = waiting_store.approvals(self._database, project_id, after=after, limit=limit + 1)
+        more, rows = len(rows) > limit, rows[:limit]
+        plans = self._plans.of(row["template_id"] for row in rows)
+        found = [
+            _shown(row, _approval(plans[row["template_id"]].stage(row["stage"]).approval)) for row in rows
+        ]
+        end = f"{rows[-1]['task_id']} {rows[-1]['stage']}" if more else None
+        return {"approvals": found, "next_cursor": cursors.encode("approvals", end) if end else None}
+
+    def answer(
+        self,
+        task_id: UUID,
+        stage: str,
+        *,
+        approved: bool,
+        answer: Mapping[str, Any],
+        comment: str | None,
+        by: str,
+    ) -> None:
+        """Answer a stage that waits, so that its task goes on.
+
+        Raises NotFound, Conflict (it does not wait for one), Forbidden, or InvalidInput (not the answer's schema).
+        """
+        approval = self._asked(task_id, stage, by)
+        schema = Schema(approval.answer_schema) if approval.answer_schema is not None and approved else None
+        if schema and (faults := schema.faults(dict(answer), "answer")):
+            raise InvalidInput("the answer does not match what is asked", faults=tuple(faults))
+        given = {"approved": approved, "answer": dict(answer), "comment": comment, "by": by}
+        facts = waiting_store.answer(
+            self._database, task_id, stage, given, {"approved": approved, "by": by, "comment": comment}
+        )
+        if not facts:
+            raise Conflict(f"stage '{stage}' was answered meanwhile; read the task to see how")
+        with suppress(Unavailable):  # readers rebuild what Redis lacks
+            self._live.publish(facts)
+        try:
+            resend(self._queues, unsent_store.ready_stages(self._database, [task_id]), self._lanes)
+        except Unavailable as exc:
+            self._warn(
+                "the queue did not take an answered stage; the sweep will send it", {"reason": exc.message}
+            )
+
+    def _asked(self, task_id: UUID, stage: str, by: str) -> Approval:
+        row = waiting_store.waiting(self._database, task_id, stage)
+        if row is None:
+            raise NotFound(f"there is no stage '{stage}' in a task {task_id}")
+        plan = self._plans.of([row["template_id"]])[row["template_id"]]
+        approval = plan.stage(stage).approval
+        if approval is None:
+            raise Conflict(f"stage '{stage}' asks nobody: its kind is '{plan.stage(stage).kind}'")
+        if row["status"] != StageStatus.AWAITING or row["answered"]:
+            state = "has its answer already" if row["answered"] else f"is {row['status']}"
+            raise Conflict(f"stage '{stage}' does not wait for an answer: it {state}")
+        allowed = may_answer(approval, row["waited_s"])
+        if allowed and not any(fnmatchcase(by, pattern) for pattern in allowed):
+            raise Forbidden(f"'{by}' may not answer stage '{stage}'; these may: {', '.join(allowed)}")
+        return approval
+
+
+def _approval(approval: Approval | None) -> Approval:
+    if approval is None:  # its capability is that of approvals, which no other kind has
+        raise AssertionError("a stage that waits for an answer asks nothing")
+    return approval
+
+
+def _shown(row: Mapping[str, Any], approval: Approval) -> dict[str, Any]:
+    names = ("task_id", "stage", "template", "template_version", "labels", "awaited_at", "until")
+    return {
+        **{name: row[name] for name in names},
+        "ask": approval.ask,
+        "by": list(may_answer(approval, row["waited_s"])),
+        "answer_schema": approval.answer_schema,
+    }
+
+
+def _place(cursor: str | None) -> tuple[UUID, str] | None:
+    if cursor is None:
+        return None
+    task_id, _, stage = cursor.partition(" ")
+    try:
+        return UUID(task_id), stage
+    except ValueError:
+        fault = Fault("cursor", "not a cursor of this list; leave it out to start from the first page")
+        raise InvalidInput("the cursor is not valid", faults=(fault,)) from None

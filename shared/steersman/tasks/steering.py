@@ -1,0 +1,116 @@
+"""Steering of open work: pause and resume tasks, templates and queues; change a task's limits."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from steersman.aws.queues import StageQueues
+from steersman.db.connection import Database
+from steersman.errors import Conflict, Fault, InvalidInput, NotFound, Unavailable
+from steersman.tasks import pause_store, task_store, template_store, waiting_store
+from steersman.tasks.live import LiveTasks
+from steersman.tasks.log_store import Fact
+from steersman.tasks.resending import Warn, resend
+from steersman.tasks.words import Lane, Queue
+
+RELEASES = 20  # batches of held stages that one call sends; the sweep sends what is left
+
+
+class Steering:
+    """Changes how open work goes on."""
+
+    def __init__(
+        self, *, database: Database, queues: StageQueues, live: LiveTasks, lanes: tuple[Lane, ...], warn: Warn
+    ) -> None:
+        self._database = database
+        self._queues = queues
+        self._live = live
+        self._lanes = lanes
+        self._warn = warn
+
+    def pause_task(self, task_id: UUID, *, by: str, reason: str | None) -> None:
+        """Pause an open task: what runs ends, nothing begins. Harmless to repeat; raise NotFound or Conflict."""
+        self._check_open(task_id, "paused")
+        self._told(pause_store.pause(self._database, task_id, by=by, reason=reason))
+
+    def resume_task(self, task_id: UUID, *, by: str) -> None:
+        """Let a paused task go on. Harmless to repeat; raise NotFound or Conflict."""
+        self._check_open(task_id, "resumed")
+        facts, rows = pause_store.resume(self._database, task_id, by=by)
+        self._told(facts)
+        self._send(rows)
+
+    def pauses(self, project_id: UUID) -> list[dict[str, Any]]:
+        """Return what is paused in a project: scope, name, by, reason, created_at."""
+        return pause_store.page(self._database, project_id)
+
+    def pause(
+        self, project_id: UUID, scope: str, name: str, *, by: str, reason: str | None
+    ) -> dict[str, Any]:
+        """Pause a template or queue of a project: within seconds none of its stages begins. Raise InvalidInput."""
+        self._check_name(project_id, scope, name)
+        return pause_store.add(self._database, project_id, scope, name, by=by, reason=reason)
+
+    def resume(self, project_id: UUID, scope: str, name: str) -> None:
+        """Let a paused template or queue go on; raise NotFound."""
+        if not pause_store.remove(self._database, project_id, scope, name):
+            raise NotFound(f"{scope} '{name}' is not paused; GET /v1/pauses lists what is")
+        for _ in range(RELEASES):
+            rows = pause_store.release(self._database, project_id, scope, name)
+            self._send(rows)
+            if len(rows) < pause_store.BATCH:
+                return
+
+    def amend(self, task_id: UUID, changes: Mapping[str, Any]) -> None:
+        """Change budget_usd, budget_tokens or deadline_s of an open task; what waited for that goes on.
+
+        Raises NotFound, Conflict (it has ended), or InvalidInput (the new budget is spent already).
+        """
+        task = self._check_open(task_id, "changed")
+        if faults := _spent(task, changes):
+            raise InvalidInput("the new budget is spent already", faults=tuple(faults))
+        rows = waiting_store.amend(self._database, task_id, changes, deadline_s=changes.get("deadline_s"))
+        if rows is None:
+            raise Conflict("the task has ended meanwhile; only an open task can be changed")
+        with suppress(Unavailable):
+            self._live.outdate([task_id, *{row["task_id"] for row in rows}])
+        self._send(rows)
+
+    def _check_open(self, task_id: UUID, done: str) -> dict[str, Any]:
+        task = task_store.standing(self._database, task_id)
+        if task is None:
+            raise NotFound(f"there is no task {task_id}")
+        if task["status"] in {"completed", "failed", "cancelled"}:
+            raise Conflict(f"the task is {task['status']} already; only an open task can be {done}")
+        return task
+
+    def _check_name(self, project_id: UUID, scope: str, name: str) -> None:
+        if scope == "queue" and name not in set(Queue):
+            reason = f"there is no queue '{name}'; there are {', '.join(Queue)}"
+        elif scope == "template" and template_store.find(self._database, project_id, name) is None:
+            reason = f"there is no template '{name}'; GET /v1/templates lists them"
+        else:
+            return
+        raise InvalidInput("nothing was paused", faults=(Fault("name", reason),))
+
+    def _told(self, facts: Sequence[Fact]) -> None:
+        with suppress(Unavailable):  # readers rebuild what Redis lacks
+            self._live.publish(facts)
+
+    def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        try:
+            resend(self._queues, rows, self._lanes)
+        except Unavailable as exc:
+            self._warn(
+                "the queues did not take what goes on; the sweep will send it", {"reason": exc.message}
+            )
+
+
+def _spent(task: Mapping[str, Any], changes: Mapping[str, Any]) -> list[Fault]:
+    faults = []
+    for name, spent in (("budget_usd", task["cost_usd"]), ("budget_tokens", task["tokens"])):
+        budget = changes.get(name)
+        if budget is not None and spent and type(spent)(budget) <= spent:
+            faults.append(Fault(f"constraints.{name}", f"is to be above what is spent already: {spent}"))
+    return faults
