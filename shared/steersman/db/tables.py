@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
-from steersman.tasks.words import Orchestrator, Priority, Queue, StageStatus, TaskStatus
+from steersman.tasks.words import LetterStatus, Orchestrator, Priority, Queue, StageStatus, TaskStatus
 
 EMBEDDING_DIMENSIONS = 256
 
@@ -160,6 +160,7 @@ task_histories = Table(
     _time("started_at"),
     _time("finished_at"),
     *_created_and_updated_at(),
+    _id("cloned_from", nullable=True),
     _one_of("orchestrator", Orchestrator),
     _one_of("status", TaskStatus),
     _one_of("priority", Priority),
@@ -222,11 +223,14 @@ task_stages = Table(
     Column("started_id", BigInteger),
     Column("lost_id", BigInteger),
     _time("lost_at"),
+    _count("base_attempt", SmallInteger),
+    _json("input", nullable=True),
     PrimaryKeyConstraint("task_id", "name"),
     _one_of("queue", Queue),
     _one_of("status", StageStatus),
     _check("pending_needs", "pending_needs >= 0"),
     _check("attempt", "attempt > 0"),
+    _check("base_attempt", "base_attempt >= 0"),
     postgresql_partition_by="RANGE (task_id)",
 )
 
@@ -251,13 +255,53 @@ task_stage_logs = Table(
     _one_of(
         "event",
         (
-            *(f"task.{event}" for event in ("submitted", "completed", "failed", "cancelled")),
+            *(f"task.{event}" for event in ("submitted", "completed", "failed", "cancelled", "resumed")),
             *(f"stage.{event}" for event in ("ready", "started", "completed", "failed", "skipped")),
             *(f"stage.{event}" for event in ("retrying", "cancelled", "late")),
         ),
     ),
     postgresql_partition_by="RANGE (task_id)",
 )
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _id("project_id"),
+    _id("task_id"),
+    _text("stage"),
+    _text("template_name"),
+    Column("template_version", Integer, nullable=False),
+    _text("queue"),
+    _text("capability"),
+    _count("attempt", SmallInteger, default=None),
+    _text("error_code"),
+    _json("error"),
+    _time("failed_at", nullable=False),
+    _text("status", default=LetterStatus.OPEN),
+    _text("decided_by", nullable=True),
+    _time("decided_at"),
+    _text("reason", nullable=True),
+    _one_of("status", LetterStatus),
+    Index("dead_letters_task", "task_id"),
+)
+_letter = dead_letters.c
+Index("dead_letters_project_status", _letter.project_id, _letter.status, _letter.id.desc())
+Index("dead_letters_project_template", _letter.project_id, _letter.template_name, _letter.id.desc())
+Index("dead_letters_project_error", _letter.project_id, _letter.error_code, _letter.id.desc())
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _id("project_id"),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    _text("by"),
+    _text("action"),
+    _text("target"),
+    _json("detail", default="{}"),
+)
+Index("audit_entries_project_id", audit_entries.c.project_id, audit_entries.c.id.desc())
 
 agents = Table(
     "agents",

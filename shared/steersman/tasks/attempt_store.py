@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from steersman.db.arrays import documents, ids, plain, texts
 from steersman.db.connection import Database
+from steersman.ids import new_id
 from steersman.json import dumps_text
 from steersman.tasks.log_store import Fact, facts_of
 from steersman.tasks.named_sql import sql
@@ -160,7 +161,8 @@ def _output_text(one: Outcome) -> str | None:
 
 def _failures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     errors = documents(outcome.decision.error for outcome in outcomes)
-    return {**_keys(outcomes), **_costs(outcomes), "errors": errors}
+    letters = ids(new_id() for _ in outcomes)
+    return {**_keys(outcomes), **_costs(outcomes), "errors": errors, "letters": letters}
 
 
 def _lateness(outcomes: Sequence[Outcome]) -> dict[str, Any]:

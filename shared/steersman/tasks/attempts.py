@@ -59,10 +59,21 @@ class Attempt(NamedTuple):
         """Whether the worker of the attempt before fell silent."""
         return (self.row["last_error"] or {}).get("code") == LeaseLost.code
 
+    @property
+    def number(self) -> int:
+        """Which attempt of this run of the task it is: rules of retries do not count those of earlier runs."""
+        return self.job.attempt - self.base_attempt
+
+    @property
+    def base_attempt(self) -> int:
+        """How many attempts there were before the task was resumed last; 0 when it never was."""
+        aside = self.row["aside"]
+        return int(aside["base_attempt"]) if aside else 0
+
     @classmethod
     def of(cls, row: Mapping[str, Any], project_id: UUID, plan: Plan) -> "Attempt":
         """Build an attempt from a row of `attempt_store.claim`."""
-        earlier = row["earlier"] or {}
+        earlier, edited = row["earlier"] or {}, (row["aside"] or {}).get("input")
         stage = plan.stage(row["stage"])
         visible = plan.visible(stage.name, {name: entry[1] for name, entry in earlier.items()})
         job = StageJob(
@@ -73,7 +84,7 @@ class Attempt(NamedTuple):
             attempt=row["attempt"],
             timeout_s=stage.timeout_s,
             correlation_id=row["correlation_id"],
-            input=row["input"],
+            input=row["input"] if edited is None else edited,
             results=visible,
             provenance=_Provenances({name: earlier[name] for name in visible if name in earlier}),
         )
@@ -117,7 +128,7 @@ class Runner:
         if budget is not None and row["cost_usd"] >= Decimal(budget) and row["cost_usd"] > 0:
             return plan.fatal(describe(BudgetSpent(f"the task's budget of {budget} USD is spent")))
         retry = plan.stage(job.stage).retry
-        if job.attempt > (retry.max_attempts if attempt.lease_lost else retry.most_attempts):
+        if attempt.number > (retry.max_attempts if attempt.lease_lost else retry.most_attempts):
             return self._failed(attempt, LeaseLost("the worker of the last attempt fell silent"))
         try:
             if not plan.wanted(job.stage, job.input, job.results):
@@ -152,7 +163,7 @@ class Runner:
     def _failed(
         self, attempt: Attempt, error: SteersmanError, candidate: Candidate | None = None
     ) -> Decision:
-        decision = attempt.plan.failed(attempt.job.stage, attempt.job.attempt, error, self._rng)
+        decision = attempt.plan.failed(attempt.job.stage, attempt.number, error, self._rng)
         if candidate and decision.error:
             decision.error["agent"] = candidate.name  # type: ignore[index]
         return decision

@@ -24,6 +24,7 @@ SAMPLES: dict[str, Any] = {
     "requested_through": "api",
     "checked_by": "seed",
     "status": "active",
+    "failed_at": "2026-01-01T00:00:00Z",
     "credibility": 0.5,
     "strength": 0.5,
     "bucket_start": "2026-01-01T00:00:00Z",

@@ -24,7 +24,8 @@ WITH wanted AS (
     AND (s.status = 'ready' AND s.attempt <= w.attempt
          OR s.status = 'running' AND (s.lease_id = w.lease_id OR s.lease_expires_at <= clock_timestamp()))
   RETURNING w.place, s.task_id, s.name, s.project_id, s.attempt, s.error, s.started_id, s.started_at, s.lost_id,
-            s.lost_at
+            s.lost_at, CASE WHEN s.base_attempt > 0 OR s.input IS NOT NULL
+                            THEN jsonb_build_object('base_attempt', s.base_attempt, 'input', s.input) END AS aside
 ), found AS (
   SELECT c.*, t.status AS task_status, t.template_id, t.priority, t.input,
          t.constraints ->> 'budget_usd' AS budget_usd, t.correlation_id, t.cost_usd,
@@ -42,7 +43,7 @@ WITH wanted AS (
   WHERE lost_id IS NOT NULL
 )
 SELECT f.place, f.name AS stage, f.attempt, f.error AS last_error, f.project_id::text, f.template_id::text, f.priority,
-       f.input, f.budget_usd, f.correlation_id, f.cost_usd, f.deadline_passed, f.started_id, f.started_at,
+       f.input, f.budget_usd, f.correlation_id, f.cost_usd, f.deadline_passed, f.started_id, f.started_at, f.aside,
        (SELECT json_object_agg(p.name, json_build_array(p.status, p.output, p.agent_name, p.model, p.cost_usd::text,
                  p.tokens, (date_part('epoch', p.finished_at - p.started_at) * 1000)::int))
         FROM task_stages p WHERE p.task_id = f.task_id AND p.status IN ('completed', 'skipped')) AS earlier
