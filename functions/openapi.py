@@ -6,13 +6,35 @@ from pathlib import Path
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from functions.api import agents, approvals, documents, events, health, pauses, tasks, templates
+from functions.api import (
+    agents,
+    approvals,
+    audit,
+    dead_letters,
+    documents,
+    events,
+    health,
+    pauses,
+    tasks,
+    templates,
+)
 from steersman.http.openapi import generate, text
 
 
 def routers() -> list[APIGatewayHttpRouter]:
     """Return the routers of every HTTP function."""
-    modules = (tasks, approvals, pauses, events, templates, agents, documents, health)
+    modules = (
+        tasks,
+        approvals,
+        pauses,
+        events,
+        templates,
+        agents,
+        documents,
+        dead_letters,
+        audit,
+        health,
+    )
     return [module.router for module in modules]
 
 

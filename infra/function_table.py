@@ -88,6 +88,8 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     _api("templates"),
     _api("agents"),
     _api("documents", Access.DOCUMENTS, Access.MODELS, memory_mb=1024),
+    _api("dead_letters", Access.SEND_JOBS),
+    _api("audit"),
     _api("health", Access.SEE_QUEUES, Access.MODELS),
     _stage("intent", Queue.INTENT),
     _stage("embedding", Queue.EMBEDDING, memory_mb=1024),

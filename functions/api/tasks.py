@@ -1,4 +1,4 @@
-"""Tasks over HTTP: submit, list, read, cancel."""
+"""Tasks over HTTP: submit, list, read, cancel, run again, clone."""
 
 from datetime import datetime
 from typing import Annotated
@@ -18,10 +18,13 @@ from steersman.tasks.views import (
     MAX_WAIT_S,
     BatchAccepted,
     Cancellation,
+    Cloning,
     Included,
+    Rerun,
     TaskAccepted,
     TaskBatch,
     TaskPage,
+    TaskResumed,
     TaskSubmission,
     TaskView,
 )
@@ -151,6 +154,29 @@ def list_started(
     """Return the tasks of a fan-out or nested task, by item."""
     page = parts().tasks.started(task_id, stage, status=status, cursor=cursor, limit=limit)
     return StartedTaskPage.model_validate(page)
+
+
+@router.post(
+    "/v1/tasks/<task_id>/rerun", tags=["tasks"], summary="Run a task again from chosen stages",
+    operation_id="rerunTask", responses=problems(TaskResumed, 200, 400, 404, 409, 413, 415, 422, 429, 503),
+)  # fmt: skip
+def rerun_task(task_id: UUID, body: Rerun, idempotency_key: IdempotencyKey = None) -> TaskResumed:
+    """Have a task that has ended run again from these stages; the results before them are kept."""
+    request = request_of(router.current_event, idempotency_key)
+    return TaskResumed.model_validate(parts().reruns.rerun(task_id, body.from_stages, request))
+
+
+@router.post(
+    "/v1/tasks/<task_id>/clone", tags=["tasks"], summary="Submit a task like another one", operation_id="cloneTask",
+    status_code=202, responses=problems(TaskAccepted, 202, 400, 404, 413, 415, 422, 429, 503),
+)  # fmt: skip
+def clone_task(
+    task_id: UUID, body: Cloning | None = None, idempotency_key: IdempotencyKey = None
+) -> Response[TaskAccepted]:
+    """Accept a new task like this one, with another input, priority, labels or template version if given."""
+    request = request_of(router.current_event, idempotency_key)
+    answer = parts().reruns.clone(task_id, body or Cloning(), request)
+    return accepted(answer, location=f"/v1/tasks/{answer['id']}")
 
 
 handler = Api(router, parts)

@@ -26,9 +26,13 @@ if TYPE_CHECKING:
     from steersman.projects.service import Projects
     from steersman.tasks.approvals import Approvals
     from steersman.tasks.engine import Engine
+    from steersman.tasks.letters import DeadLetters
     from steersman.tasks.live import LiveTasks
     from steersman.tasks.open_work import OpenWork
     from steersman.tasks.plans import Plans
+    from steersman.tasks.redrives import ManyRedrives
+    from steersman.tasks.reruns import Reruns
+    from steersman.tasks.resumption import Resumptions
     from steersman.tasks.service import Tasks
     from steersman.tasks.steering import Steering
     from steersman.tasks.submission import Submissions
@@ -136,6 +140,38 @@ class Parts:
             warn=self.warn,
             reach=self.reach,
         )
+
+    @cached_property
+    def resumptions(self) -> "Resumptions":
+        from steersman.tasks.resumption import Resumptions
+
+        return Resumptions(
+            database=self.database,
+            queues=self.queues,
+            live=self.live,
+            plans=self.plans,
+            open_work=self.open_work,
+            lanes=self.settings.lanes,
+            warn=self.warn,
+        )
+
+    @cached_property
+    def reruns(self) -> "Reruns":
+        from steersman.tasks.reruns import Reruns
+
+        return Reruns(database=self.database, submissions=self.submissions, resumptions=self.resumptions)
+
+    @cached_property
+    def dead_letters(self) -> "DeadLetters":
+        from steersman.tasks.letters import DeadLetters
+
+        return DeadLetters(database=self.database, plans=self.plans, resumptions=self.resumptions)
+
+    @cached_property
+    def redrives(self) -> "ManyRedrives":
+        from steersman.tasks.redrives import ManyRedrives
+
+        return ManyRedrives(database=self.database, projects=self.projects, resumptions=self.resumptions)
 
     @cached_property
     def approvals(self) -> "Approvals":

@@ -38,6 +38,7 @@ NOT_OF_APIS = (
 NO_SCHEMAS = ("jsonschema_rs",)
 FORBIDDEN: Mapping[str, tuple[str, ...]] = {
     "api-agents": NO_SCHEMAS,
+    "api-audit": NO_SCHEMAS,
     "api-documents": NO_SCHEMAS,
     "api-health": NO_SCHEMAS,
     "ops-sweep": NOT_OF_STAGES,
@@ -53,6 +54,8 @@ BUDGETS: Mapping[str, int] = {
     "api-templates": 435,
     "api-agents": 425,
     "api-documents": 425,
+    "api-dead_letters": 430,
+    "api-audit": 425,
     "api-health": 420,
     "stage-intent": 310,
     "stage-embedding": 310,

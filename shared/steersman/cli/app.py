@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from steersman.cli import demo, failures, invoke, local, work
+from steersman.cli import again, audit, dead, demo, failures, invoke, local, work
 
 app = typer.Typer(
     name="steersman",
@@ -26,13 +26,17 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     local.clean,
     work.ask,
     work.ingest,
+    audit.audit,
     invoke.invoke,
     local.migrate,
     local.seed,
 )
 for command in COMMANDS:
     app.command()(command)
+for command in (again.rerun, again.clone):
+    work.tasks.command()(command)
 app.add_typer(work.tasks, name="tasks")
+app.add_typer(dead.dead, name="dead")
 app.add_typer(work.templates, name="templates")
 app.add_typer(work.agents, name="agents")
 

@@ -64,6 +64,30 @@ class Client:
     def cancel(self, task_id: str, reason: str | None) -> dict[str, Any]:
         return self._post(f"/v1/tasks/{task_id}/cancel", {"reason": reason} if reason else {})
 
+    def rerun(self, task_id: str, from_stages: list[str]) -> dict[str, Any]:
+        return self._post(f"/v1/tasks/{task_id}/rerun", {"from": from_stages})
+
+    def clone(self, task_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        return self._post(f"/v1/tasks/{task_id}/clone", changes)
+
+    def dead_letters(self, **filters: Any) -> dict[str, Any]:
+        return self._get("/v1/dead-letters", **filters)
+
+    def dead_letter(self, letter_id: str) -> dict[str, Any]:
+        return self._get(f"/v1/dead-letters/{letter_id}")
+
+    def redrive(self, letter_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        return self._post(f"/v1/dead-letters/{letter_id}/redrive", changes)
+
+    def redrive_many(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        return self._post("/v1/dead-letters/redrive", wanted)
+
+    def discard(self, letter_id: str, reason: str) -> dict[str, Any]:
+        return self._post(f"/v1/dead-letters/{letter_id}/discard", {"reason": reason})
+
+    def audit(self, **filters: Any) -> dict[str, Any]:
+        return self._get("/v1/audit", **filters)
+
     def events(self, task_id: str) -> Iterator[dict[str, Any]]:
         """Yield a task's events as they happen, each once, until its last one."""
         cursor, seen = "", set()

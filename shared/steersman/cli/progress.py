@@ -66,7 +66,7 @@ class TaskProgress:
         self.now_s = max(self.now_s, second)
         noun, _, verb = happened.partition(".")
         if noun == "task":
-            self.status = "running" if verb == "submitted" else verb
+            self.status = "running" if verb in {"submitted", "resumed", "rerun", "undoing"} else verb
         elif (stage := self.stages.get(event["subject"])) and verb != "late":
             _apply(stage, verb, event["data"], second)
         return f"{second:6.2f} s  {event['subject'] or 'task'} {verb}{_why(event['data'])}"

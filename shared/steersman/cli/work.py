@@ -13,7 +13,7 @@ from steersman.cli.follow import finish, watch
 from steersman.errors import Fault, InvalidInput
 from steersman.json import loads
 
-tasks = typer.Typer(no_args_is_help=True, help="Submit, list, read, watch and cancel tasks.")
+tasks = typer.Typer(no_args_is_help=True, help="Submit, list, read, watch, cancel, rerun and clone tasks.")
 templates = typer.Typer(no_args_is_help=True, help="List, read, check and publish templates.")
 agents = typer.Typer(no_args_is_help=True, help="The agent registry.")
 

@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
-from steersman.tasks.words import Orchestrator, Priority, Queue, StageStatus, TaskStatus
+from steersman.tasks.words import LetterStatus, Orchestrator, Priority, Queue, StageStatus, TaskStatus
 
 EMBEDDING_DIMENSIONS = 256
 
@@ -171,6 +171,7 @@ task_histories = Table(
     Column("counted", Boolean),
     _json("failing", nullable=True),
     _json("paused", nullable=True),
+    _id("cloned_from", nullable=True),
     _one_of("orchestrator", Orchestrator),
     _one_of("status", TaskStatus),
     _one_of("priority", Priority),
@@ -259,11 +260,14 @@ task_stages = Table(
     Column("children_failed", Integer),
     Column("children_tolerated", Integer),
     Column("next_child", Integer),
+    _count("base_attempt", SmallInteger),
+    _json("input", nullable=True),
     PrimaryKeyConstraint("task_id", "name"),
     _one_of("queue", Queue),
     _one_of("status", StageStatus),
     _check("pending_needs", "pending_needs >= 0"),
     _check("attempt", "attempt > 0"),
+    _check("base_attempt", "base_attempt >= 0"),
     postgresql_partition_by="RANGE (task_id)",
 )
 
@@ -289,7 +293,7 @@ task_stage_logs = Table(
         "event",
         (
             *(f"task.{event}" for event in ("submitted", "completed", "failed", "cancelled")),
-            *(f"task.{event}" for event in ("paused", "resumed", "undoing")),
+            *(f"task.{event}" for event in ("paused", "resumed", "undoing", "rerun")),
             *(f"stage.{event}" for event in ("ready", "started", "completed", "failed", "skipped")),
             *(f"stage.{event}" for event in ("retrying", "cancelled", "late")),
             *(f"stage.{event}" for event in ("awaiting", "answered", "spread")),
@@ -321,6 +325,45 @@ pauses = Table(
     PrimaryKeyConstraint("project_id", "scope", "name"),
     _one_of("scope", ("template", "queue")),
 )
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _id("project_id"),
+    _id("task_id"),
+    _text("stage"),
+    _text("template_name"),
+    Column("template_version", Integer, nullable=False),
+    _text("queue"),
+    _text("capability"),
+    _count("attempt", SmallInteger, default=None),
+    _text("error_code"),
+    _json("error"),
+    _time("failed_at", nullable=False),
+    _text("status", default=LetterStatus.OPEN),
+    _text("decided_by", nullable=True),
+    _time("decided_at"),
+    _text("reason", nullable=True),
+    _one_of("status", LetterStatus),
+    Index("dead_letters_task", "task_id"),
+)
+_letter = dead_letters.c
+Index("dead_letters_project_status", _letter.project_id, _letter.status, _letter.id.desc())
+Index("dead_letters_project_template", _letter.project_id, _letter.template_name, _letter.id.desc())
+Index("dead_letters_project_error", _letter.project_id, _letter.error_code, _letter.id.desc())
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _id("project_id"),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    _text("by"),
+    _text("action"),
+    _text("target"),
+    _json("detail", default="{}"),
+)
+Index("audit_entries_project_id", audit_entries.c.project_id, audit_entries.c.id.desc())
 
 agents = Table(
     "agents",

@@ -10,10 +10,12 @@ from psycopg.types.json import Jsonb
 
 from steersman.db.arrays import documents, ids, plain, texts
 from steersman.db.connection import Database
+from steersman.ids import new_id
 from steersman.json import dumps_text
 from steersman.tasks.log_store import Fact, facts_of
 from steersman.tasks.named_sql import sql
 from steersman.tasks.planner import Decision, LeaseLost, describe
+from steersman.tasks.words import StageStatus
 
 OUTCOMES = frozenset({"stage.completed", "stage.skipped", "stage.retrying", "stage.failed"})
 
@@ -151,6 +153,7 @@ def _results(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "ends_sink": plain(decision.ends_sink for decision in decisions),
         "gives_output": plain(decision.gives_task_output for decision in decisions),
         "qualities": plain(one.quality for one in outcomes),
+        "letters": ids(new_id() if one.decision.status is StageStatus.FAILED else None for one in outcomes),
     }
 
 
@@ -161,7 +164,8 @@ def _output_text(one: Outcome) -> str | None:
 
 def _failures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     errors = documents(outcome.decision.error for outcome in outcomes)
-    return {**_keys(outcomes), **_costs(outcomes), "errors": errors}
+    letters = ids(new_id() for _ in outcomes)
+    return {**_keys(outcomes), **_costs(outcomes), "errors": errors, "letters": letters}
 
 
 def _lateness(outcomes: Sequence[Outcome]) -> dict[str, Any]:

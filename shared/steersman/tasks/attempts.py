@@ -74,10 +74,20 @@ class Attempt(NamedTuple):
         """Whether the task fails already, and the stage undoes another."""
         return "failing" in self.aside
 
+    @property
+    def number(self) -> int:
+        """Which attempt of this run of the task it is: rules of retries do not count those of earlier runs."""
+        return self.job.attempt - self.base_attempt
+
+    @property
+    def base_attempt(self) -> int:
+        """How many attempts there were before the task was run again last; 0 when it never was."""
+        return int(self.aside.get("base_attempt", 0))
+
     @classmethod
     def of(cls, row: Mapping[str, Any], project_id: UUID, plan: Plan) -> "Attempt":
         """Build an attempt from a row of `attempt_store.claim`."""
-        earlier = row["earlier"] or {}
+        earlier, edited = row["earlier"] or {}, (row["aside"] or {}).get("input")
         stage = plan.stage(row["stage"])
         visible = plan.visible(stage.name, {name: entry[1] for name, entry in earlier.items()})
         job = StageJob(
@@ -88,7 +98,7 @@ class Attempt(NamedTuple):
             attempt=row["attempt"],
             timeout_s=stage.timeout_s,
             correlation_id=row["correlation_id"],
-            input=row["input"],
+            input=row["input"] if edited is None else edited,
             results=visible,
             provenance=_Provenances({name: earlier[name] for name in visible if name in earlier}),
         )
@@ -168,7 +178,7 @@ class Runner:
         if waits := _out_of_budget(attempt):
             return waits
         stage = plan.stage(job.stage)
-        if job.attempt > (stage.retry.max_attempts if attempt.lease_lost else stage.retry.most_attempts):
+        if attempt.number > (stage.retry.max_attempts if attempt.lease_lost else stage.retry.most_attempts):
             return self.failed(attempt, LeaseLost("the worker of the last attempt fell silent"))
         try:
             if not plan.wanted(job.stage, job.input, job.results):
@@ -208,7 +218,7 @@ class Runner:
 
     def failed(self, attempt: Attempt, error: SteersmanError, candidate: Candidate | None = None) -> Decision:
         """Decide what follows a failed attempt."""
-        decision = attempt.plan.failed(attempt.job.stage, attempt.job.attempt, error, self._rng)
+        decision = attempt.plan.failed(attempt.job.stage, attempt.number, error, self._rng)
         if candidate and decision.error:
             decision.error["agent"] = candidate.name  # type: ignore[index]
         if attempt.undoes and decision.status is not StageStatus.READY:

@@ -298,6 +298,9 @@ class Engine:
         failed = {fact.task_id.int for fact in facts if fact.event == "task.failed"}
         deliveries: list[Delivery] = []
         letters: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        # What these free may have had attempts before: only the rows know how many.
+        resumed = {attempt.job.task_id.int for attempt in attempts if attempt.base_attempt}
+        freeing: set[UUID] = set()
         for fact in facts:
             attempt = by_task[fact.task_id.int]
             if fact.event == "stage.failed":
@@ -310,6 +313,9 @@ class Engine:
                 job = Job(fact.task_id, stage, (fact.attempt or 1) + 1)
                 if delay_s <= MAX_DELAY_S:  # else the sweep sends it when its time has come
                     deliveries.append(self._delivery(attempt, job, ceil(delay_s)))
+            if resumed and fact.frees and fact.task_id.int in resumed:
+                freeing.add(fact.task_id)
+                continue
             for freed in fact.frees or ():
                 deliveries.append(self._delivery(attempt, Job(fact.task_id, freed, 1)))
         for attempt, waits in ran.awaiting:
@@ -318,6 +324,8 @@ class Engine:
                 job = Job(attempt.job.task_id, attempt.job.stage, attempt.job.attempt)
                 deliveries.append(self._delivery(attempt, job, ceil(left_s)))
         self._queues.send(deliveries)
+        if freeing:
+            resend(self._queues, unsent_store.ready_stages(self._database, sorted(freeing)), self._lanes)
         self._send_dead(letters)
 
     def _send_dead(self, letters: Mapping[str, Sequence[dict[str, Any]]]) -> None:

@@ -5,7 +5,7 @@ to the same model.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -32,6 +32,14 @@ class NewStage:
     capability: str
     pending_needs: int
     status: StageStatus
+
+
+class Renewed(NamedTuple):
+    """A stage of an ended task that is done anew when the task runs again."""
+
+    name: str
+    status: StageStatus
+    pending_needs: int
 
 
 class Decision(NamedTuple):
@@ -164,6 +172,28 @@ class Plan:
             error=error,
             releases=(then,) if then else (),
             ends_sink=then is None,
+        )
+
+    def reset(self, from_stages: Collection[str], statuses: Mapping[str, StageStatus]) -> tuple[Renewed, ...]:
+        """Return the stages of an ended task that are done anew, in template order.
+
+        These are `from_stages`, what did not end well, and all that comes after them; every other stage keeps its
+        result. They are ready where none of their needs is among them, else they wait for those that are.
+        """
+        well = (StageStatus.COMPLETED, StageStatus.SKIPPED)
+        begins = {name for name, status in statuses.items() if status not in well}.union(from_stages)
+        anew = {
+            stage.name
+            for stage in self.template.planned
+            if stage.name in begins or not begins.isdisjoint(self.template.ancestors[stage.name])
+        }
+        waits = {name: sum(need in anew for need in self.stage(name).needs) for name in anew}
+        return tuple(
+            Renewed(
+                stage.name, StageStatus.PENDING if waits[stage.name] else StageStatus.READY, waits[stage.name]
+            )
+            for stage in self.template.planned
+            if stage.name in anew
         )
 
     def fatal(self, reason: Mapping[str, Any]) -> Decision:

@@ -43,8 +43,7 @@ class Tasks:
             view, version = self._live.view(task_id, only_end=wait_s > 0)
         if view is not None and (wait_s <= 0 or TaskStatus(view["status"]).final):
             return view
-        self._wait_for_end(task_id, until, watched=version is not None)
-        row = self._found(task_id)
+        row = self._ended(task_id, until, watched=version is not None)
         body = dumps(self._shown(row))
         if version is not None and wait_s <= 0:  # who waits is served at once, and few come after
             with suppress(Unavailable):
@@ -92,7 +91,7 @@ class Tasks:
     def cancel(self, task_id: UUID, *, by: str, reason: str | None) -> dict[str, Any]:
         """Cancel an open task; harmless to repeat. Raise NotFound, or Conflict when it has ended otherwise."""
         error = {"code": "cancelled", "message": reason or "cancelled on request", "by": by}
-        facts = task_store.stop(self._database, [task_id], status=TaskStatus.CANCELLED, errors=[error])
+        facts = task_store.stop(self._database, [task_id], status=TaskStatus.CANCELLED, errors=[error], by=by)
         if facts:
             with suppress(Unavailable):  # readers rebuild what Redis lacks
                 self._live.publish(facts)
@@ -140,10 +139,20 @@ class Tasks:
         while True:
             facts = log_store.facts(self._database, task_id)
             events = [cloudevent.of_fact(fact) for fact in facts]
-            ended = any(cloudevent.ends_task(event["type"]) for event in events)
+            ended = log_store.has_ended(facts)
             if len(facts) != known or ended or monotonic() >= until:
                 return EventPage(events if len(facts) != known else [], f"pg.{len(facts)}", ended)
             self._pause(POLL_S)
+
+    def _ended(self, task_id: UUID, until: float, *, watched: bool) -> dict[str, Any]:
+        """Return a task when it has ended, or at `until` (monotonic) as it is then; raise NotFound."""
+        while True:
+            self._wait_for_end(task_id, until, watched=watched)
+            row = self._found(task_id)
+            if monotonic() >= until or TaskStatus(row["status"]).final:
+                return row
+            with suppress(Unavailable):  # we were told of an end after which the task was resumed
+                self._live.forget_end(task_id)
 
     def _wait_for_end(self, task_id: UUID, until: float, *, watched: bool) -> None:
         """Return when a task has ended, or at `until` (monotonic); raise NotFound.

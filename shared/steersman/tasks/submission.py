@@ -54,9 +54,16 @@ class Submissions:
         self._warn = warn
 
     def accept(
-        self, submissions: Sequence[TaskSubmission], request: Request, *, single: bool
+        self,
+        submissions: Sequence[TaskSubmission],
+        request: Request,
+        *,
+        single: bool,
+        cloned_from: UUID | None = None,
     ) -> dict[str, Any]:
         """Accept all or none and return {"tasks": […]} in their order; `single` shortens the fields of faults.
+
+        `cloned_from` is the task that a single one is a clone of, which has an audit entry.
 
         Raises InvalidInput or TooLarge with every fault found, KeyReused, or Unavailable: then nothing was accepted, or
         nobody could be told of it; the same request with the same Idempotency-Key is safe in both cases.
@@ -75,7 +82,10 @@ class Submissions:
         counted = self._count()
         self._reach("submit.begun")
         try:
-            submission_store.submit(self._database, tasks, at=now, keep=keep)
+            if cloned_from is not None:
+                submission_store.submit_clone(self._database, tasks[0], cloned_from, at=now, keep=keep)
+            else:
+                submission_store.submit(self._database, tasks, at=now, keep=keep)
         except Conflict as exc:
             if keep is None:
                 raise

@@ -9,6 +9,10 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from steersman.audit import store as audit_store
+from steersman.audit import words as audit
+from steersman.audit.store import Entry
+from steersman.audit.words import Action
 from steersman.db.arrays import documents, ids, plain, texts
 from steersman.db.connection import Database
 from steersman.http.request import KeptAnswer
@@ -79,3 +83,21 @@ def submit(
             "key_response": Jsonb(keep.response) if keep else None,
         },
     )
+
+
+def submit_clone(
+    database: Database, task: NewTask, cloned_from: UUID, *, at: datetime, keep: KeptAnswer | None = None
+) -> None:
+    """Accept a task as a clone of another, with its audit entry. Raise Conflict as `submit` does."""
+    statement = "UPDATE task_histories SET cloned_from = %(origin)s WHERE id = %(id)s"
+    with database.transaction():
+        submit(database, [task], at=at, keep=keep)
+        database.run(statement, {"id": task.id, "origin": cloned_from})
+        entry = Entry(
+            project_id=task.project_id,
+            by=task.requested_by,
+            action=Action.TASK_CLONED,
+            target=audit.task(cloned_from),
+            detail={"clone": task.id},
+        )
+        audit_store.add(database, entry)

@@ -7,6 +7,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from steersman.db.connection import Database
+from steersman.ids import new_id
 from steersman.tasks.log_store import Fact, facts_of
 from steersman.tasks.named_sql import sql
 from steersman.tasks.words import TaskStatus
@@ -19,6 +20,7 @@ def task(database: Database, task_id: UUID) -> dict[str, Any] | None:
                t.template_name AS template, t.template_version, t.orchestrator, t.status,
                t.priority, t.input, t.output, t.error, t.requirements, t.constraints, t.labels,
                t.business_value_usd, t.business_value_kind, t.requested_by, t.requested_through, t.correlation_id,
+               t.cloned_from,
                t.quality_score, t.cost_usd, t.tokens, t.deadline_at, t.started_at, t.finished_at, t.created_at,
                t.updated_at, t.parent_task_id, t.parent_stage, t.item, t.paused, t.failing, t.only_stage,
                (SELECT jsonb_agg(jsonb_build_object(
@@ -62,13 +64,27 @@ def templates(database: Database, task_ids: Sequence[UUID]) -> dict[UUID, UUID]:
 
 
 def stop(
-    database: Database, task_ids: Sequence[UUID], *, status: str, errors: Sequence[dict[str, Any] | None]
+    database: Database,
+    task_ids: Sequence[UUID],
+    *,
+    status: str,
+    errors: Sequence[dict[str, Any] | None],
+    by: str | None = None,
 ) -> list[Fact]:
-    """End open tasks from outside as `cancelled` or `failed`; tasks that have ended stay as they are."""
+    """End open tasks from outside as `cancelled` or `failed`; tasks that have ended stay as they are.
+
+    What somebody does (`by`), and not a clock, has an audit entry for each task that it ends.
+    """
     return facts_of(
         database.tuples(
             sql("stop"),
-            {"task_ids": list(task_ids), "status": status, "errors": [_json(error) for error in errors]},
+            {
+                "task_ids": list(task_ids),
+                "status": status,
+                "errors": [_json(error) for error in errors],
+                "by": by,
+                "entries": [new_id() for _ in task_ids],
+            },
         )
     )
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from steersman.http.fields import Body, Label, LabelValue, Moment, ProjectSlug
 from steersman.tasks.stage_kinds import TemplateName
-from steersman.tasks.template import Capability, Template
+from steersman.tasks.template import MAX_STAGES, Capability, StageName, Template
 from steersman.tasks.words import Priority, StageKind, StageStatus, TaskStatus
 
 MAX_BATCH = 1000
@@ -62,6 +62,36 @@ class Cancellation(Body):
     """Why a task is cancelled."""
 
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+
+
+class Rerun(Body):
+    """From which stages a task that has ended runs again."""
+
+    from_stages: list[StageName] = Field(
+        alias="from",
+        min_length=1,
+        max_length=MAX_STAGES,
+        description="They, what comes after them and what did not end well begin anew; all else keeps its result",
+    )
+
+
+class Cloning(Body):
+    """What of a clone differs from the task that it is made of."""
+
+    input: dict[str, Any] | None = Field(default=None, repr=False)
+    priority: Priority | None = None
+    labels: dict[Label, LabelValue] | None = Field(default=None, max_length=50)
+    template_version: int | None = Field(
+        default=None, ge=1, le=2**31 - 1, description="Default: the task's own"
+    )
+
+
+class TaskResumed(BaseModel):
+    """A task that runs again, and its stages that begin anew."""
+
+    id: UUID
+    status: TaskStatus
+    stages: list[str]
 
 
 class TaskAccepted(BaseModel):
@@ -170,6 +200,7 @@ class TaskView(TaskWithOutput):
     failing: dict[str, Any] | None = Field(
         default=None, description="Why the task fails, while what it did is undone"
     )
+    cloned_from: UUID | None = Field(default=None, description="The task that this one is a clone of")
     stages: list[StageView]
 
 

@@ -86,6 +86,22 @@ class Orchestrator(StrEnum):
     STEP_FUNCTIONS = "step_functions"
 
 
+class LetterStatus(StrEnum):
+    """What became of a dead letter."""
+
+    OPEN = "open"
+    REDRIVEN = "redriven"
+    DISCARDED = "discarded"
+
+
+class Resumption(StrEnum):
+    """Why a task that had ended runs again."""
+
+    REDRIVE = "redrive"
+    RERUN = "rerun"
+
+
+# Of one run: a task that has ended begins another only when a person has it run again (rerun.sql).
 TASK_TRANSITIONS: dict[TaskStatus, frozenset[TaskStatus]] = {
     TaskStatus.PENDING: frozenset(
         {TaskStatus.RUNNING, TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED}

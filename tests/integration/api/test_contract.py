@@ -22,6 +22,7 @@ UNKNOWN = {
     "task_id": str(uuid4()),
     "agent_id": str(uuid4()),
     "document_id": str(uuid4()),
+    "letter_id": str(uuid4()),
     "name": "x",
     "version": "1",
 }
@@ -30,7 +31,12 @@ BODIES: dict[str, Any] = {
     "/v1/tasks/batch": {"tasks": [{"input": {"question": "why?"}}]},
     "/v1/templates": {"template": {}, "validate_only": True},
     "/v1/documents": {"source_uri": "x", "media_type": "text/plain", "content": "Some words."},
+    "/v1/dead-letters/{letter_id}/discard": {"reason": "x"},
+    "/v1/tasks/{task_id}/rerun": {"from": ["a"]},
+    "/v1/dead-letters/redrive": {"error": "no_agent"},
 }
+LISTS = ["/v1/tasks", "/v1/templates", "/v1/agents", "/v1/documents", "/v1/dead-letters", "/v1/audit"]
+NEEDS_NOTHING = {"/v1/dead-letters/redrive"}
 
 
 def real(path: str) -> str:
@@ -151,13 +157,13 @@ def test_a_body_that_cannot_be_read_is_refused_on_every_route(
 @pytest.mark.parametrize("body", ["[]", "null", '"text"', "7", "true", "{}"])
 def test_json_of_another_shape_is_refused(functions: Functions, body: str) -> None:
     """JSON that is not the object asked for is 422, naming what is missing."""
-    for path in BODIES:
-        answer = functions.http("POST", path, body)
+    for path in BODIES.keys() - (NEEDS_NOTHING if body == "{}" else set()):
+        answer = functions.http("POST", real(path), body)
         assert answer.status == 422, f"{path}: {answer.text}"
         assert answer.json["errors"][0]["field"]
 
 
-@pytest.mark.parametrize("path", ["/v1/tasks", "/v1/templates", "/v1/agents", "/v1/documents"])
+@pytest.mark.parametrize("path", LISTS)
 def test_lists_refuse_what_is_no_cursor_limit_or_project(functions: Functions, path: str) -> None:
     """An unknown cursor, a limit out of range and an unknown project are refused by name on every list."""
     foreign = "L3YxL290aGVyOjE"
@@ -171,7 +177,7 @@ def test_lists_refuse_what_is_no_cursor_limit_or_project(functions: Functions, p
 @pytest.mark.parametrize(
     ("path", "field"),
     [("/v1/tasks/7", "task_id"), ("/v1/tasks/7/events", "task_id"), ("/v1/agents/x", "agent_id"),
-     ("/v1/documents/x", "document_id"), ("/v1/templates/a/versions/0", "version"),
+     ("/v1/documents/x", "document_id"), ("/v1/dead-letters/x", "letter_id"), ("/v1/templates/a/versions/0", "version"),
      ("/v1/templates/a/versions/x", "version"), ("/v1/templates/a/versions/99999999999", "version")],
 )  # fmt: skip
 def test_an_id_that_is_none_is_refused(functions: Functions, path: str, field: str) -> None:

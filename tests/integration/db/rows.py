@@ -26,6 +26,7 @@ SAMPLES: dict[str, Any] = {
     "status": "active",
     "scope": "queue",
     "due_at": "2026-01-01T00:00:00Z",
+    "failed_at": "2026-01-01T00:00:00Z",
     "credibility": 0.5,
     "strength": 0.5,
     "bucket_start": "2026-01-01T00:00:00Z",

@@ -11,10 +11,19 @@ from tests.fixtures.functions import Context, Functions
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "events"
-TASK, DOCUMENT, AGENT = (f"01900000-0000-7000-8000-{number:012d}" for number in (1, 2, 3))
+TASK, DOCUMENT, AGENT, LETTER, ENDED = (
+    f"01900000-0000-7000-8000-{number:012d}" for number in (1, 2, 3, 4, 5)
+)
+NOBODY = {"name": "try", "queue": "agent", "capability": "no.agent", "retry": {"max_attempts": 1}}
 STATUSES = {
     "agents/get": 200,
     "agents/list": 200,
+    "audit/list": 200,
+    "dead_letters/discard": 200,
+    "dead_letters/get": 200,
+    "dead_letters/list": 200,
+    "dead_letters/redrive": 200,
+    "dead_letters/redrive_many": 200,
     "documents/create": 201,
     "documents/delete": 204,
     "documents/get": 200,
@@ -28,9 +37,11 @@ STATUSES = {
     "health/queues": 200,
     "tasks/batch": 202,
     "tasks/cancel": 200,
+    "tasks/clone": 202,
     "tasks/create": 202,
     "tasks/get": 200,
     "tasks/list": 200,
+    "tasks/rerun": 200,
     "tasks/wait": 200,
     "templates/diff": 200,
     "templates/list": 200,
@@ -67,6 +78,15 @@ def ids(functions: Functions) -> dict[str, str]:
     return {DOCUMENT: document["id"], TASK: task["id"], AGENT: agents["agents"][0]["id"]}
 
 
+def failed(functions: Functions) -> dict[str, str]:
+    """Return a task that failed, and its dead letter, for the samples that ask for such."""
+    functions.http("POST", "/v1/templates", {"template": {"name": "nobody_can", "stages": [NOBODY]}})
+    task = functions.http("POST", "/v1/tasks", {"template": "nobody_can", "input": {}}).json["id"]
+    functions.work()
+    (letter,) = functions.http("GET", "/v1/dead-letters", template="nobody_can").json["dead_letters"]
+    return {ENDED: task, LETTER: letter["id"]}
+
+
 def test_every_function_has_a_sample() -> None:
     """No function is without a sample, and no sample is without a function."""
     samples = {path.relative_to(SAMPLES).with_suffix("").as_posix() for path in SAMPLES.rglob("*.json")}
@@ -77,8 +97,11 @@ def test_every_function_has_a_sample() -> None:
 
 
 @pytest.mark.parametrize("sample", STATUSES)
-def test_http_samples_are_answered(ids: dict[str, str], sample: str) -> None:
+def test_http_samples_are_answered(functions: Functions, ids: dict[str, str], sample: str) -> None:
     """Each recorded request gets its status, a text body, and the correlation id that the conventions ask for."""
+    text = (SAMPLES / f"{sample}.json").read_text()
+    if LETTER in text or ENDED in text:
+        ids |= failed(functions)
     answer = call(sample, **ids)
     assert answer["statusCode"] == STATUSES[sample], answer
     assert isinstance(answer["body"], str)

@@ -25,18 +25,20 @@ WITH wanted AS (
          OR s.status = 'awaiting' AND s.attempt <= w.attempt AND s.ready_at <= clock_timestamp()
          OR s.status = 'running' AND (s.lease_id = w.lease_id OR s.lease_expires_at <= clock_timestamp()))
   RETURNING w.place, s.task_id, s.name, s.project_id, s.attempt, s.error, s.started_id, s.started_at, s.lost_id,
-            s.lost_at, s.awaited_at, s.answer, s.children, s.children_open, s.children_failed
+            s.lost_at, s.awaited_at, s.answer, s.children, s.children_open, s.children_failed,
+            s.base_attempt, s.input AS edited
 ), found AS (
   SELECT c.*, t.status AS task_status, t.template_id, t.priority, t.input,
          t.constraints ->> 'budget_usd' AS budget_usd, t.correlation_id, t.cost_usd,
          t.deadline_at <= clock_timestamp() AND t.failing IS NULL AS deadline_passed,
          -- What few stages have: those that wait or have tasks of their own, and those of tasks that are not plain.
          CASE WHEN num_nonnulls(c.awaited_at, c.children, c.answer, t.parent_task_id, t.paused, t.failing,
-                                t.constraints ->> 'budget_tokens') > 0
+                                t.constraints ->> 'budget_tokens', c.edited, nullif(c.base_attempt, 0)) > 0
               THEN jsonb_strip_nulls(jsonb_build_object(
                 'waited_s', extract(epoch FROM c.started_at - c.awaited_at), 'answer', c.answer, 'children', c.children,
                 'children_open', c.children_open, 'children_failed', c.children_failed, 'only_stage', t.only_stage,
                 'depth', t.depth, 'paused', t.paused IS NOT NULL, 'failing', t.failing,
+                'base_attempt', c.base_attempt, 'input', c.edited,
                 'budget_tokens', t.constraints ->> 'budget_tokens', 'tokens', t.tokens,
                 'parent_spent', (
                   SELECT true FROM task_histories p

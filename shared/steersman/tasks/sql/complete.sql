@@ -9,9 +9,9 @@ WITH decided AS (
     %(task_ids)s::uuid[], %(stages)s::text[], %(leases)s::uuid[], %(statuses)s::text[], %(outputs)s::jsonb[],
     %(errors)s::jsonb[], %(delays_s)s::float8[], %(releases)s::text[], %(ends_sink)s::bool[], %(gives_output)s::bool[],
     %(agent_ids)s::uuid[], %(agent_names)s::text[], %(models)s::text[], %(costs)s::numeric[], %(tokens)s::bigint[],
-    %(qualities)s::float8[])
+    %(qualities)s::float8[], %(letters)s::uuid[])
   AS d (task_id, stage, lease_id, status, output, error, delay_s, releases, ends_sink, gives_output,
-        agent_id, agent_name, model, cost_usd, tokens, quality)
+        agent_id, agent_name, model, cost_usd, tokens, quality, letter_id)
   LIMIT %(count)s
 ), ended AS (
   UPDATE task_stages s
@@ -25,7 +25,7 @@ WITH decided AS (
   WHERE s.task_id = d.task_id AND s.name = d.stage AND s.status = 'running' AND s.lease_id = d.lease_id
   RETURNING s.task_id, s.name, s.project_id, s.capability, s.status, s.attempt - (d.status = 'ready')::int AS attempt,
             CASE WHEN d.gives_output THEN d.output END AS output, d.error, d.delay_s, d.releases, d.ends_sink,
-            d.gives_output, d.agent_id, d.agent_name, d.model, d.cost_usd, d.tokens, d.quality, s.started_id,
+            d.gives_output, d.agent_id, d.agent_name, d.model, d.cost_usd, d.tokens, d.quality, d.letter_id, s.started_id,
             s.started_at, (date_part('epoch', clock_timestamp() - s.started_at) * 1000)::bigint AS duration_ms
 ), released AS (
   UPDATE task_stages s
@@ -64,6 +64,16 @@ WITH decided AS (
         GROUP BY task_id ORDER BY task_id) o
   WHERE t.id = o.task_id AND t.status IN ('pending', 'running', 'awaiting', 'retrying')
   RETURNING t.id, t.project_id, t.status, t.quality_score, t.cost_usd, t.parent_task_id, t.error
+), letters AS (
+  -- Of stages that failed for good without ending their task there and then: what it did is undone first.
+  INSERT INTO dead_letters (id, project_id, task_id, stage, template_name, template_version, queue, capability, attempt,
+    error_code, error, failed_at)
+  SELECT e.letter_id, e.project_id, e.task_id, e.name, t.template_name, t.template_version, s.queue, e.capability,
+         e.attempt, coalesce(e.error ->> 'code', 'unknown'), e.error, clock_timestamp()
+  FROM ended e
+  JOIN task_stages s ON s.task_id = e.task_id AND s.name = e.name
+  JOIN task_histories t ON t.id = e.task_id
+  WHERE e.letter_id IS NOT NULL
 ), measured AS (
   INSERT INTO agent_performance AS p (agent_id, project_id, capability, bucket_start, slot, calls, failures, timeouts,
     duration_ms_sum, duration_ms_max, cost_usd, tokens, quality_sum, quality_count)

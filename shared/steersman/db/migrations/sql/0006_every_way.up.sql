@@ -69,7 +69,7 @@ BEGIN
   END LOOP;
 END $$;
 ALTER TABLE task_stage_logs ADD CONSTRAINT task_stage_logs_event_check CHECK (event IN (
-  'task.submitted', 'task.completed', 'task.failed', 'task.cancelled', 'task.paused', 'task.resumed', 'task.undoing',
+  'task.submitted', 'task.completed', 'task.failed', 'task.cancelled', 'task.paused', 'task.resumed', 'task.undoing', 'task.rerun',
   'stage.ready', 'stage.started', 'stage.completed', 'stage.failed', 'stage.skipped',
   'stage.retrying', 'stage.cancelled', 'stage.late', 'stage.awaiting', 'stage.answered', 'stage.spread'));
 
