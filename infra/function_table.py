@@ -84,6 +84,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     _api("tasks", Access.SEND_JOBS),
     _api("events"),
     _api("templates"),
+    _api("schedules", Access.SEND_JOBS),
     _api("agents"),
     _api("documents", Access.DOCUMENTS, Access.MODELS, memory_mb=1024),
     _api("health", Access.SEE_QUEUES, Access.MODELS),

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from steersman.tasks.live import LiveTasks
     from steersman.tasks.open_work import OpenWork
     from steersman.tasks.plans import Plans
+    from steersman.tasks.schedule_firing import DueSchedules
+    from steersman.tasks.schedules import Schedules
     from steersman.tasks.service import Tasks
     from steersman.tasks.submission import Submissions
 
@@ -134,6 +136,24 @@ class Parts:
             warn=self.warn,
             reach=self.reach,
         )
+
+    @cached_property
+    def schedules(self) -> "Schedules":
+        from steersman.tasks.schedules import Schedules
+
+        return Schedules(
+            database=self.database,
+            submissions=self.submissions,
+            projects=self.projects,
+            open_work=self.open_work,
+            warn=self.warn,
+        )
+
+    @cached_property
+    def due_schedules(self) -> "DueSchedules":
+        from steersman.tasks.schedule_firing import DueSchedules
+
+        return DueSchedules(database=self.database, submissions=self.submissions, warn=self.warn)
 
     @cached_property
     def registry(self) -> "Registry":

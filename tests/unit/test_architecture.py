@@ -28,6 +28,7 @@ PURE = {
     "steersman.knowledge.stopwords",
     "steersman.knowledge.terms",
     "steersman.tasks.planner",
+    "steersman.tasks.schedule_times",
     "steersman.tasks.schema",
     "steersman.tasks.template",
     "steersman.tasks.words",
