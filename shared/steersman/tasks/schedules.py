@@ -188,7 +188,8 @@ def _times(row: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     if not (given.keys() & _OF_TIMES or resumed):
         return {}
     when = parse(kind, expression, timezone, now=now)
-    kept = (kind, expression, timezone) == (row["when_kind"], row["expression"], row["timezone"])
+    moved = kind is WhenKind.CRON and timezone != row["timezone"]
+    kept = (kind, expression) == (row["when_kind"], row["expression"]) and not moved
     if not kept:
         next_at = when.after(now, now)
     else:

@@ -150,6 +150,8 @@ def test_what_a_change_names_is_changed_and_nothing_else(functions: Functions) -
     assert {**changed, "updated_at": ""} == {
         **schedule, "input": {"question": "how?"}, "priority": "low", "labels": {"a": "b"}, "updated_at": "",
     }  # fmt: skip
+    same = patch(functions, schedule, rate="1 hour", timezone="Asia/Tokyo").json
+    assert same["next_at"] == schedule["next_at"], "a rate has no clock, and the same rate keeps its rhythm"
     changed = patch(functions, schedule, cron="0 2 * * *", timezone="Asia/Kolkata").json
     assert (changed["cron"], changed["rate"], changed["next_at"][11:16]) == ("0 2 * * *", None, "20:30")
     assert patch(functions, schedule, timezone="UTC").json["next_at"][11:16] == "02:00"
