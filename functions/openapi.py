@@ -15,6 +15,7 @@ from functions.api import (
     events,
     health,
     pauses,
+    schedules,
     tasks,
     templates,
 )
@@ -29,6 +30,7 @@ def routers() -> list[APIGatewayHttpRouter]:
         pauses,
         events,
         templates,
+        schedules,
         agents,
         documents,
         dead_letters,

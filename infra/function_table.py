@@ -86,6 +86,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     _api("approvals", Access.SEND_JOBS),
     _api("pauses", Access.SEND_JOBS),
     _api("templates"),
+    _api("schedules", Access.SEND_JOBS),
     _api("agents"),
     _api("documents", Access.DOCUMENTS, Access.MODELS, memory_mb=1024),
     _api("dead_letters", Access.SEND_JOBS),

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from steersman.tasks.redrives import ManyRedrives
     from steersman.tasks.reruns import Reruns
     from steersman.tasks.resumption import Resumptions
+    from steersman.tasks.schedule_firing import DueSchedules
+    from steersman.tasks.schedules import Schedules
     from steersman.tasks.service import Tasks
     from steersman.tasks.steering import Steering
     from steersman.tasks.submission import Submissions
@@ -156,6 +158,18 @@ class Parts:
         )
 
     @cached_property
+    def schedules(self) -> "Schedules":
+        from steersman.tasks.schedules import Schedules
+
+        return Schedules(
+            database=self.database,
+            submissions=self.submissions,
+            projects=self.projects,
+            open_work=self.open_work,
+            warn=self.warn,
+        )
+
+    @cached_property
     def reruns(self) -> "Reruns":
         from steersman.tasks.reruns import Reruns
 
@@ -182,6 +196,7 @@ class Parts:
             queues=self.queues,
             live=self.live,
             plans=self.plans,
+            open_work=self.open_work,
             lanes=self.settings.lanes,
             warn=self.warn,
         )
@@ -194,9 +209,16 @@ class Parts:
             database=self.database,
             queues=self.queues,
             live=self.live,
+            open_work=self.open_work,
             lanes=self.settings.lanes,
             warn=self.warn,
         )
+
+    @cached_property
+    def due_schedules(self) -> "DueSchedules":
+        from steersman.tasks.schedule_firing import DueSchedules
+
+        return DueSchedules(database=self.database, submissions=self.submissions, warn=self.warn)
 
     @cached_property
     def registry(self) -> "Registry":

@@ -142,4 +142,4 @@ def test_snapstart_is_on_where_requests_wait_in_prod(assembly: Assembly) -> None
         if "SnapStart" in function.properties
     }
     assert started == ({"api"} if assembly.name == "prod" else set())
-    assert len(assembly.of("AWS::Lambda::Alias")) == (8 if assembly.name == "prod" else 0)
+    assert len(assembly.of("AWS::Lambda::Alias")) == (11 if assembly.name == "prod" else 0)

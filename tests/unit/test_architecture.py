@@ -31,6 +31,7 @@ PURE = {
     "steersman.tasks.kind_faults",
     "steersman.tasks.nesting",
     "steersman.tasks.planner",
+    "steersman.tasks.schedule_times",
     "steersman.tasks.schema",
     "steersman.tasks.special",
     "steersman.tasks.stage_kinds",

@@ -52,6 +52,7 @@ BUDGETS: Mapping[str, int] = {
     "api-tasks": 430,
     "api-events": 440,
     "api-templates": 435,
+    "api-schedules": 440,
     "api-agents": 425,
     "api-documents": 425,
     "api-dead_letters": 430,

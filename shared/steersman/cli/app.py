@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from steersman.cli import again, audit, dead, demo, failures, invoke, local, work
+from steersman.cli import again, audit, dead, demo, failures, invoke, local, schedules, work
 
 app = typer.Typer(
     name="steersman",
@@ -38,6 +38,7 @@ for command in (again.rerun, again.clone):
 app.add_typer(work.tasks, name="tasks")
 app.add_typer(dead.dead, name="dead")
 app.add_typer(work.templates, name="templates")
+app.add_typer(schedules.schedules, name="schedules")
 app.add_typer(work.agents, name="agents")
 
 

@@ -114,6 +114,24 @@ class Client:
         body = {"template": template, "project": project, "validate_only": validate_only}
         return self._post("/v1/templates", body)
 
+    def schedules(self, **query: Any) -> dict[str, Any]:
+        return self._get("/v1/schedules", **query)
+
+    def schedule(self, schedule_id: str, project: str) -> dict[str, Any]:
+        return self._get(f"/v1/schedules/{schedule_id}", project=project)
+
+    def create_schedule(self, schedule: Mapping[str, Any]) -> dict[str, Any]:
+        return self._post("/v1/schedules", schedule)
+
+    def change_schedule(self, schedule_id: str, project: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        return self._send("PATCH", f"/v1/schedules/{schedule_id}", changes, project=project)
+
+    def run_schedule(self, schedule_id: str, project: str) -> dict[str, Any]:
+        return self._post(f"/v1/schedules/{schedule_id}/run", None, project=project)
+
+    def delete_schedule(self, schedule_id: str, project: str) -> None:
+        self._answer("DELETE", f"/v1/schedules/{schedule_id}", params={"project": project})
+
     def agents(self, **query: Any) -> dict[str, Any]:
         return self._get("/v1/agents", **query)
 
@@ -130,9 +148,20 @@ class Client:
         params = {name: value for name, value in query.items() if value is not None}
         return self._answer("GET", path, params=params)
 
-    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        headers = {"content-type": "application/json", "idempotency-key": uuid4().hex}
-        return self._answer("POST", path, content=dumps(body), headers=headers)
+    def _post(self, path: str, body: Mapping[str, Any] | None, **query: str) -> dict[str, Any]:
+        return self._send("POST", path, body, {"idempotency-key": uuid4().hex}, **query)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None = None,
+        **query: str,
+    ) -> dict[str, Any]:
+        content = {} if body is None else {"content": dumps(body)}
+        kind = {} if body is None else {"content-type": "application/json"}
+        return self._answer(method, path, params=query, headers={**kind, **(headers or {})}, **content)
 
     def _answer(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         try:
@@ -141,7 +170,7 @@ class Client:
             reason = f"the API at {self.url} cannot be reached ({type(exc).__name__}); is it up? try: make up"
             raise ApiProblem(reason, status=None) from exc
         if response.is_success:
-            answer: dict[str, Any] = response.json()
+            answer: dict[str, Any] = response.json() if response.content else {}
             return answer
         try:
             problem = response.json()

@@ -5,13 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
-from steersman.cli import show
+from steersman.cli import publish_report, show
+from steersman.cli.client import ApiProblem
 from steersman.cli.context import Json, Project, client
 from steersman.cli.documents import Ingestion
 from steersman.cli.files import read_json
 from steersman.cli.follow import finish, watch
 from steersman.errors import Fault, InvalidInput
 from steersman.json import loads
+from steersman.local.errors import LocalCloudError
 
 tasks = typer.Typer(no_args_is_help=True, help="Submit, list, read, watch, cancel, rerun and clone tasks.")
 templates = typer.Typer(no_args_is_help=True, help="List, read, check and publish templates.")
@@ -232,33 +234,34 @@ def diff_template(
     if json_output:
         show.json(found)
         return
-    show.line(f"{name} version {found['before']} → {found['after']}\n")
-    rows = [
-        (
-            change["stage"] or "the template",
-            change["field"] or change["kind"],
-            show.brief(change["before"]),
-            show.brief(change["after"]),
-        )
-        for change in found["changes"]
-    ]
-    show.rows(("where", "what", "before", "after"), rows, empty="nothing differs")
+    publish_report.changes(f"{name} version {found['before']} → {found['after']}", found["changes"])
     for version, tasks in found["open_tasks"].items():
         show.line(f"\n{tasks:,} open on version {version}: they end on it")
 
 
 @templates.command("validate")
 def validate_template(
-    file: Annotated[Path, typer.Argument(exists=True)], json_output: Annotated[bool, Json] = False
+    file: Annotated[Path, typer.Argument(exists=True)],
+    project: Annotated[str, Project] = "default",
+    json_output: Annotated[bool, Json] = False,
 ) -> None:
-    """Check a template file; every fault is named with its place. Needs no running cloud."""
+    """Check a template file; every fault is named with its place. Needs no running cloud.
+
+    Where the API can be reached, also say what publishing it would mean for open tasks and schedules.
+    """
     from steersman.tasks.template import parse_template
 
-    template = parse_template(_object(read_json(file)))
+    document = _object(read_json(file))
+    template = parse_template(document)
+    report, told = _report(document, project)
     if json_output:
-        show.json({"name": template.name, "valid": True, "stages": len(template.stages)})
+        show.json({"name": template.name, "valid": True, "stages": len(template.stages), "report": report})
+        return
+    show.out.print(f"{template.name} is valid: {len(template.stages)} stages")
+    if report is not None:
+        publish_report.print_report(report)
     else:
-        show.out.print(f"{template.name} is valid: {len(template.stages)} stages")
+        show.out.print(told, style="dim")
 
 
 @templates.command("publish")
@@ -325,6 +328,19 @@ def show_agent(
     ]
     show.out.print()
     show.rows(("measured", ""), measured, empty="nothing was measured of it yet")
+
+
+def _report(document: dict[str, Any], project: str) -> tuple[dict[str, Any] | None, str]:
+    """Return what publishing would mean, or None and why nothing is known of it."""
+    try:
+        found = client().publish(document, project, validate_only=True).get("report")
+    except LocalCloudError:
+        return None, "what it would mean for open tasks and schedules is told where the API can be reached"
+    except ApiProblem as exc:
+        if exc.status is not None:
+            raise
+        return None, f"what it would mean for open tasks and schedules is not known: {exc.message}"
+    return found, "it would be the first version"
 
 
 def _object(document: Any) -> dict[str, Any]:

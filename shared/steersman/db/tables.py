@@ -132,6 +132,41 @@ task_dag_templates = Table(
     _check("version", "version > 0"),
 )
 
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _project(),
+    _text("name"),
+    _text("template_name"),
+    Column("template_version", Integer),
+    _json("input"),
+    _text("priority", default=Priority.MEDIUM),
+    _json("labels", default="{}"),
+    _json("constraints", default="{}"),
+    _text("when_kind"),
+    _text("expression"),
+    _text("timezone", default="UTC"),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    _text("overlap", default="allow"),
+    _text("catch_up", default="one"),
+    _time("next_at", nullable=False),
+    _time("last_at"),
+    _id("last_task_id", nullable=True),
+    _json("last_error", nullable=True),
+    _json("last_skip", nullable=True),
+    _text("created_by"),
+    *_created_and_updated_at(),
+    UniqueConstraint("project_id", "name"),
+    _check("template_version", "template_version > 0"),
+    _one_of("priority", Priority),
+    _one_of("when_kind", ("cron", "rate")),
+    _one_of("overlap", ("allow", "skip")),
+    _one_of("catch_up", ("one", "none")),
+    Index("schedules_template", "project_id", "template_name", "next_at"),
+)
+Index("schedules_due", schedules.c.next_at, postgresql_where=text("NOT paused"))
+
 task_histories = Table(
     "task_histories",
     metadata,

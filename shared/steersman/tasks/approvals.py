@@ -12,6 +12,7 @@ from steersman.errors import Conflict, Fault, Forbidden, InvalidInput, NotFound,
 from steersman.http import cursors
 from steersman.tasks import unsent_store, waiting_store
 from steersman.tasks.live import LiveTasks
+from steersman.tasks.open_work import OpenWork
 from steersman.tasks.plans import Plans
 from steersman.tasks.resending import Warn, resend
 from steersman.tasks.schema import Schema
@@ -30,6 +31,7 @@ class Approvals:
         queues: StageQueues,
         live: LiveTasks,
         plans: Plans,
+        open_work: OpenWork,
         lanes: tuple[Lane, ...],
         warn: Warn,
     ) -> None:
@@ -37,6 +39,7 @@ class Approvals:
         self._queues = queues
         self._live = live
         self._plans = plans
+        self._open_work = open_work
         self._lanes = lanes
         self._warn = warn
 
@@ -70,12 +73,14 @@ class Approvals:
         schema = Schema(approval.answer_schema) if approval.answer_schema is not None and approved else None
         if schema and (faults := schema.faults(dict(answer), "answer")):
             raise InvalidInput("the answer does not match what is asked", faults=tuple(faults))
+        self._count()
         given = {"approved": approved, "answer": dict(answer), "comment": comment, "by": by}
         facts = waiting_store.answer(
             self._database, task_id, stage, given, {"approved": approved, "by": by, "comment": comment}
         )
         if not facts:
             raise Conflict(f"stage '{stage}' was answered meanwhile; read the task to see how")
+        self._count()
         with suppress(Unavailable):  # readers rebuild what Redis lacks
             self._live.publish(facts)
         try:
@@ -84,6 +89,11 @@ class Approvals:
             self._warn(
                 "the queue did not take an answered stage; the sweep will send it", {"reason": exc.message}
             )
+
+    def _count(self) -> None:
+        """Wake a sweep that sleeps while tasks only wait: it finds what a queue did not take."""
+        with suppress(Unavailable):  # an emptied Redis means that it looks
+            self._open_work.submitted()
 
     def _asked(self, task_id: UUID, stage: str, by: str) -> Approval:
         row = waiting_store.waiting(self._database, task_id, stage)

@@ -11,6 +11,7 @@ from steersman.errors import Conflict, Fault, InvalidInput, NotFound, Unavailabl
 from steersman.tasks import pause_store, task_store, template_store, waiting_store
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.log_store import Fact
+from steersman.tasks.open_work import OpenWork
 from steersman.tasks.resending import Warn, resend
 from steersman.tasks.words import Lane, Queue
 
@@ -21,11 +22,19 @@ class Steering:
     """Changes how open work goes on."""
 
     def __init__(
-        self, *, database: Database, queues: StageQueues, live: LiveTasks, lanes: tuple[Lane, ...], warn: Warn
+        self,
+        *,
+        database: Database,
+        queues: StageQueues,
+        live: LiveTasks,
+        open_work: OpenWork,
+        lanes: tuple[Lane, ...],
+        warn: Warn,
     ) -> None:
         self._database = database
         self._queues = queues
         self._live = live
+        self._open_work = open_work
         self._lanes = lanes
         self._warn = warn
 
@@ -37,6 +46,7 @@ class Steering:
     def resume_task(self, task_id: UUID, *, by: str) -> None:
         """Let a paused task go on. Harmless to repeat; raise NotFound or Conflict."""
         self._check_open(task_id, "resumed")
+        self._count()
         facts, rows = pause_store.resume(self._database, task_id, by=by)
         self._told(facts)
         self._send(rows)
@@ -70,6 +80,7 @@ class Steering:
         task = self._check_open(task_id, "changed")
         if faults := _spent(task, changes):
             raise InvalidInput("the new budget is spent already", faults=tuple(faults))
+        self._count()
         rows = waiting_store.amend(self._database, task_id, changes, deadline_s=changes.get("deadline_s"))
         if rows is None:
             raise Conflict("the task has ended meanwhile; only an open task can be changed")
@@ -98,7 +109,13 @@ class Steering:
         with suppress(Unavailable):  # readers rebuild what Redis lacks
             self._live.publish(facts)
 
+    def _count(self) -> None:
+        """Wake a sweep that sleeps while tasks only wait: it finds what a queue did not take."""
+        with suppress(Unavailable):  # an emptied Redis means that it looks
+            self._open_work.submitted()
+
     def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._count()
         try:
             resend(self._queues, rows, self._lanes)
         except Unavailable as exc:

@@ -95,6 +95,11 @@ class Submissions:
         self._reach("submit.sent")
         return response
 
+    def check(self, submission: TaskSubmission, request: Request) -> None:
+        """Raise what `accept` would raise for a task that is wrong, and accept nothing."""
+        self._check_projects([submission], single=True)
+        self._checked([submission], request, single=True)
+
     def _check_projects(self, submissions: Sequence[TaskSubmission], single: bool) -> None:
         faults: list[Fault] = []
         for number, sub in enumerate(submissions):

@@ -1,8 +1,9 @@
-"""The sweep: what was stranded by a crash is sent again, and tasks past their deadline end."""
+"""The sweep: what the clock makes due is done, what was stranded by a crash is sent again, late tasks end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 from uuid import UUID
 
 from steersman.aws.queues import StageQueues
@@ -21,13 +22,24 @@ from steersman.tasks.words import Lane
 LIMIT = 1000
 
 
+class Clockwork(Protocol):
+    """Work that comes due by the clock alone, such as schedules. Doing it twice at once does no harm."""
+
+    def fire(self) -> int:
+        """Do what is due, so that it is due no more; return how many. Raise Unavailable when not all was done."""
+
+    def next_due(self) -> datetime | None:
+        """Return when something is due next, by the database's clock, or None when nothing will be."""
+
+
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep did: `asleep` when the flag said that nothing is open and Postgres was left alone."""
+    """What a sweep did: `asleep` when the flag said that nothing is open or due and Postgres was left alone."""
 
     asleep: bool
     sent: int = 0
     expired: int = 0
+    fired: int = 0
 
 
 def sweep(
@@ -40,10 +52,11 @@ def sweep(
     lanes: tuple[Lane, ...],
     warn: Warn,
     stranded_after_s: float,
+    clockworks: Callable[[], Sequence[Clockwork]] = tuple,
     reach: Reach = unarmed,
 ) -> Swept:
     """Do one sweep; harmless to repeat, and to run twice at once. What has been ready for `stranded_after_s`
-    counts as lost. Raise Unavailable when it could not be done."""
+    counts as lost. `clockworks` are asked for only where Postgres is. Raise Unavailable when it could not be done."""
     count = 0
     try:
         possible, count = open_work.possible()
@@ -69,9 +82,27 @@ def sweep(
     if lost:
         sweep_store.resent(database, lost)
         _quietly(lambda: live.outdate(sorted({row["task_id"] for row in lost})), warn)
+    works = clockworks()
+    fired = _fire(works, warn)
     if not rows and not timers and not sweep_store.any_open(database):
-        _quietly(lambda: open_work.quiet(count), warn)
-    return Swept(asleep=False, sent=len(lost), expired=len(expired))
+        dues = [*(work.next_due() for work in works), waiting_store.next_look(database)]
+        until = min((due for due in dues if due is not None), default=None)
+        _quietly(lambda: open_work.quiet(count, until=until), warn)
+    return Swept(asleep=False, sent=len(lost), expired=len(expired), fired=fired)
+
+
+def _fire(works: Sequence[Clockwork], warn: Warn) -> int:
+    """Do what the clock made due; return how many. What one kind of work fails of is raised after the others' turn."""
+    fired, failed = 0, None
+    for work in works:
+        try:
+            fired += work.fire()
+        except Unavailable as exc:
+            warn("not all that was due could be done", {"reason": exc.message})
+            failed = exc
+    if failed is not None:
+        raise failed
+    return fired
 
 
 def _stranded(database: Database, older_than_s: float) -> list[dict[str, Any]]:

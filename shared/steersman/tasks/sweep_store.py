@@ -49,8 +49,7 @@ def resent(database: Database, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def any_open(database: Database) -> bool:
-    """Say whether any task goes on, or waits for its time."""
+    """Say whether any task goes on; of those that only wait, timers say when to look."""
     statement = """
-        SELECT EXISTS (SELECT FROM task_histories WHERE status IN ('pending', 'running', 'retrying'))
-               OR EXISTS (SELECT FROM task_timers) AS open"""
+        SELECT EXISTS (SELECT FROM task_histories WHERE status IN ('pending', 'running', 'retrying')) AS open"""
     return bool(database.run(statement)[0]["open"])

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StringConstraints
 
 from steersman.http.fields import Body, Label, LabelValue, Moment, ProjectSlug
+from steersman.http.problem import ProblemField
 from steersman.tasks.stage_kinds import TemplateName
 from steersman.tasks.template import MAX_STAGES, Capability, StageName, Template
 from steersman.tasks.words import Priority, StageKind, StageStatus, TaskStatus
@@ -240,7 +241,9 @@ class TemplatePublication(Body):
 
     project: ProjectSlug = "default"
     template: dict[str, Any] = Field(description="A template: see docs/templates.md; checked as a whole")
-    validate_only: bool = Field(default=False, description="Check it and say what is wrong; publish nothing")
+    validate_only: bool = Field(
+        default=False, description="Say what is wrong, and what publishing would mean; publish nothing"
+    )
 
 
 class TemplateView(BaseModel):
@@ -276,6 +279,47 @@ class TemplateDiff(BaseModel):
     open_tasks: dict[int, int] = Field(description="Version -> open tasks, for versions that have any")
 
 
+class OpenTasks(BaseModel):
+    """How many tasks are open on a version, by their status. They end on it."""
+
+    version: int
+    pending: int
+    running: int
+    awaiting: int
+    retrying: int
+
+
+class AffectedSchedule(BaseModel):
+    """A schedule of a template. `faults` are what its stored input breaks of the new `input_schema`."""
+
+    id: UUID
+    name: str
+    template_version: int | None
+    paused: bool
+    next_at: Moment | None
+    faults: list[ProblemField]
+
+
+class NestedUse(BaseModel):
+    """A stage that starts the template as a task of its own, in the newest version of its template."""
+
+    template: str
+    version: int
+    stage: str
+
+
+class TemplateReport(BaseModel):
+    """What publishing the template would mean. Nothing has been published."""
+
+    newest: int = Field(description="The version that it would follow, and is compared with")
+    changes: list[TemplateChange]
+    open_tasks: list[OpenTasks] = Field(description="Tasks that would stay on their versions")
+    following: list[AffectedSchedule] = Field(description="Schedules that would run the new version")
+    pinned: list[AffectedSchedule] = Field(description="Schedules that would stay on their versions")
+    schedules_not_shown: int = Field(description="How many more schedules there are, behind the first 200")
+    nested_in: list[NestedUse]
+
+
 class TemplatePublished(BaseModel):
     """The version that now is the newest. `published` is false when nothing was added: the text was there, or
     only validation was asked for (`version` is then null).
@@ -284,6 +328,9 @@ class TemplatePublished(BaseModel):
     name: str
     version: int | None
     published: bool
+    report: TemplateReport | None = Field(
+        default=None, description="With validate_only, where the template has a version already"
+    )
 
 
 class TemplatePage(BaseModel):

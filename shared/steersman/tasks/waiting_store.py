@@ -106,11 +106,10 @@ def due_timers(database: Database, *, limit: int) -> list[dict[str, Any]]:
     return database.run(sql("timers"), {"ahead_s": AHEAD_S, "limit": limit})
 
 
-def next_timer(database: Database) -> float | None:
-    """Return in how many seconds the first timer is to be looked at, or None when there is none."""
-    statement = "SELECT extract(epoch FROM min(due_at) - now())::float8 AS left_s FROM task_timers"
-    left_s = database.run(statement)[0]["left_s"]
-    return None if left_s is None else max(0.0, left_s - AHEAD_S)
+def next_look(database: Database) -> datetime | None:
+    """Return when the sweep is to look at timers next, by the database's clock, or None when there is none."""
+    due: datetime | None = database.run("SELECT min(due_at) AS due FROM task_timers")[0]["due"]
+    return None if due is None else due - timedelta(seconds=AHEAD_S)
 
 
 def _text(moment: datetime | None) -> str | None:

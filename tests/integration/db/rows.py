@@ -22,6 +22,8 @@ SAMPLES: dict[str, Any] = {
     "kind": "document",
     "relation": "supports",
     "requested_through": "api",
+    "when_kind": "rate",
+    "next_at": "2026-01-01T00:00:00Z",
     "checked_by": "seed",
     "status": "active",
     "scope": "queue",

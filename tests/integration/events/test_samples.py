@@ -11,8 +11,8 @@ from tests.fixtures.functions import Context, Functions
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "events"
-TASK, DOCUMENT, AGENT, LETTER, ENDED = (
-    f"01900000-0000-7000-8000-{number:012d}" for number in (1, 2, 3, 4, 5)
+TASK, DOCUMENT, AGENT, LETTER, ENDED, SCHEDULE = (
+    f"01900000-0000-7000-8000-{number:012d}" for number in (1, 2, 3, 4, 5, 6)
 )
 NOBODY = {"name": "try", "queue": "agent", "capability": "no.agent", "retry": {"max_attempts": 1}}
 STATUSES = {
@@ -35,6 +35,12 @@ STATUSES = {
     "health/llm": 200,
     "health/openapi": 200,
     "health/queues": 200,
+    "schedules/change": 200,
+    "schedules/create": 201,
+    "schedules/delete": 204,
+    "schedules/get": 200,
+    "schedules/list": 200,
+    "schedules/run": 202,
     "tasks/batch": 202,
     "tasks/cancel": 200,
     "tasks/clone": 202,
@@ -51,7 +57,7 @@ STATUSES = {
 ANSWERS = {
     "ops/migrate": {"agents": 0, "templates": 0},
     "ops/partitions": {"forgotten_keys": 0},
-    "ops/sweep": {"asleep": False, "sent": 0, "expired": 0},
+    "ops/sweep": {"asleep": False, "sent": 0, "expired": 0, "fired": 0},
 }
 STAGES = ("intent", "embedding", "websearch", "executor", "moderator", "respond")
 
@@ -72,10 +78,14 @@ def call(sample: str, **ids: str) -> Any:
 @pytest.fixture
 def ids(functions: Functions) -> dict[str, str]:
     """What the placeholders of the samples stand for, made with the samples themselves."""
-    document, task, agents = (
-        json.loads(call(sample)["body"]) for sample in ("documents/create", "tasks/create", "agents/list")
-    )
-    return {DOCUMENT: document["id"], TASK: task["id"], AGENT: agents["agents"][0]["id"]}
+    samples = ("documents/create", "tasks/create", "schedules/create", "agents/list")
+    document, task, schedule, agents = (json.loads(call(sample)["body"]) for sample in samples)
+    return {
+        DOCUMENT: document["id"],
+        TASK: task["id"],
+        SCHEDULE: schedule["id"],
+        AGENT: agents["agents"][0]["id"],
+    }
 
 
 def failed(functions: Functions) -> dict[str, str]:
