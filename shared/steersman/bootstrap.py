@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from steersman.tasks.engine import Engine
     from steersman.tasks.live import LiveTasks
     from steersman.tasks.open_work import OpenWork
+    from steersman.tasks.payloads import Payloads
     from steersman.tasks.plans import Plans
     from steersman.tasks.service import Tasks
     from steersman.tasks.submission import Submissions
@@ -103,6 +104,14 @@ class Parts:
         return OpenWork(self.redis)
 
     @cached_property
+    def payloads(self) -> "Payloads":
+        from steersman.aws.objects import S3Objects
+        from steersman.tasks.payloads import Payloads
+
+        bucket = self.settings.documents_bucket
+        return Payloads(S3Objects(lambda: self.aws("s3"), bucket) if bucket else None)
+
+    @cached_property
     def plans(self) -> "Plans":
         from steersman.tasks.plans import Plans
 
@@ -118,7 +127,7 @@ class Parts:
     def tasks(self) -> "Tasks":
         from steersman.tasks.service import Tasks
 
-        return Tasks(database=self.database, live=self.live, plans=self.plans)
+        return Tasks(database=self.database, live=self.live, plans=self.plans, payloads=self.payloads)
 
     @cached_property
     def submissions(self) -> "Submissions":
@@ -132,6 +141,7 @@ class Parts:
             open_work=self.open_work,
             lanes=self.settings.lanes,
             warn=self.warn,
+            payloads=self.payloads,
             reach=self.reach,
         )
 
@@ -154,6 +164,7 @@ class Parts:
             plans=Plans(self.engine_database),
             lanes=self.settings.lanes,
             warn=self.warn,
+            payloads=self.payloads,
             reach=self.reach,
         )
 

@@ -17,8 +17,9 @@ from steersman.agents.registry import Registry
 from steersman.agents.selection import Candidate
 from steersman.errors import AgentError, Fault, InvalidResult, NoAgent, StageTimeout, SteersmanError
 from steersman.failpoints import Reach, unarmed
-from steersman.json import dumps, loads
+from steersman.json import dumps, dumps_text, loads
 from steersman.tasks.attempt_store import Lease, Outcome
+from steersman.tasks.payloads import Payloads
 from steersman.tasks.planner import (
     BudgetSpent,
     DeadlinePassed,
@@ -28,10 +29,10 @@ from steersman.tasks.planner import (
     Plan,
     describe,
 )
+from steersman.tasks.references import MAX_PAYLOAD_BYTES, goes_apart
 from steersman.tasks.storable import surely_storable, unstorable
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 
-MAX_OUTPUT_BYTES = 256 * 1024
 MAX_COST_USD = 1_000_000
 MAX_TOKENS = 10**12
 MAX_PARALLEL_AGENTS = 16
@@ -83,8 +84,15 @@ class Attempt(NamedTuple):
 class Runner:
     """Runs attempts with the agents of a registry."""
 
-    def __init__(self, registry: Registry, rng: random.Random, reach: Reach = unarmed) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        rng: random.Random,
+        reach: Reach = unarmed,
+        payloads: Payloads | None = None,
+    ) -> None:
         self._reach = reach
+        self._payloads = payloads or Payloads()
         self._registry = registry
         self._rng = rng
         self._pool = ThreadPoolExecutor(max_workers=MAX_PARALLEL_AGENTS, thread_name_prefix="agent")
@@ -93,8 +101,15 @@ class Runner:
         """Return one outcome for each attempt, in any order; nothing is raised for an agent's failure."""
         outcomes: list[Outcome] = []
         choice = _Choice(self._registry)
-        for attempt in attempts:
-            decision = self._settled(attempt)
+        wholes = self._payloads.whole_jobs([attempt.job for attempt in attempts])
+        for claimed, whole in zip(attempts, wholes, strict=True):
+            attempt = claimed
+            if isinstance(whole, SteersmanError):
+                decision: Decision | None = self._failed(attempt, whole)
+            else:
+                if whole is not attempt.job:
+                    attempt = attempt._replace(job=whole)
+                decision = self._settled(attempt)
             if decision is None and not choice.add(attempt):
                 decision = self._failed(attempt, _no_agent(attempt))
             if decision is not None:
@@ -106,7 +121,33 @@ class Runner:
         for call in calls:
             for attempt, answer in zip(call.group, call.answers(), strict=True):
                 outcomes.append(self._after(attempt, call.candidate, answer))
+        return self._kept(outcomes, attempts)
+
+    def _kept(self, outcomes: list[Outcome], attempts: Sequence[Attempt]) -> list[Outcome]:
+        """Put large outputs into the bucket and their references into the outcomes."""
+        places = [place for place, one in enumerate(outcomes) if _goes_apart(one)]
+        if not places:
+            return outcomes
+        texts = [(outcomes[place].task_id, _text(outcomes[place]).encode()) for place in places]
+        by_key = {(attempt.job.task_id.int, attempt.job.stage): attempt for attempt in attempts}
+        for place, kept in zip(places, self._payloads.keep(texts), strict=True):
+            one = outcomes[place]
+            if isinstance(kept, SteersmanError):
+                outcomes[place] = self._not_kept(by_key[one.task_id.int, one.stage], one, kept)
+            else:
+                document = kept.document()
+                outcomes[place] = one._replace(
+                    decision=one.decision._replace(output=document), output_text=dumps_text(document)
+                )
         return outcomes
+
+    def _not_kept(self, attempt: Attempt, outcome: Outcome, error: SteersmanError) -> Outcome:
+        """Decide on a result that the bucket did not take: the attempt has failed, though what it cost stays."""
+        decision = self._failed(attempt, error)
+        follows = outcome._replace(decision=decision, output_text=None, quality=None)
+        if _goes_apart(follows):  # the fallback is as large
+            follows = follows._replace(decision=attempt.plan.fatal(describe(error)))
+        return follows
 
     def _settled(self, attempt: Attempt) -> Decision | None:
         """Decide the attempts that need no agent, or must not get one."""
@@ -250,9 +291,11 @@ def _checked(attempt: Attempt, result: StageResult) -> str:
         raise InvalidResult("the result cannot be stored", faults=faults)
     if faults := _wrong_measures(result):
         raise InvalidResult("the result's measures are out of range", faults=faults)
-    if len(output) + len(model) > MAX_OUTPUT_BYTES:
+    if len(output) + len(model) > MAX_PAYLOAD_BYTES:
         size = len(output) + len(model)
-        raise InvalidResult(f"the result has {size} bytes; at most {MAX_OUTPUT_BYTES} are allowed")
+        raise InvalidResult(
+            f"the result has {size} bytes; at most {MAX_PAYLOAD_BYTES} are allowed: store it and return its address"
+        )
     schema = attempt.plan.schema(attempt.job.stage, "output_schema")
     if schema and (faults := schema.faults(loads(output), "output")):
         raise InvalidResult("the result does not match the stage's output_schema", faults=faults)
@@ -300,6 +343,15 @@ def _outcome(
         attempt=attempt.job.attempt,
         output_text=output_text,
     )
+
+
+def _goes_apart(outcome: Outcome) -> bool:
+    output = outcome.decision.output
+    return output is not None and goes_apart(output, _text(outcome))
+
+
+def _text(outcome: Outcome) -> str:
+    return outcome.output_text or dumps_text(outcome.decision.output)
 
 
 def _no_agent(attempt: Attempt) -> NoAgent:

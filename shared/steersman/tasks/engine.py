@@ -24,6 +24,7 @@ from steersman.tasks.attempt_store import Completion, Lease, Outcome
 from steersman.tasks.attempts import Attempt, Runner
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.log_store import Fact
+from steersman.tasks.payloads import Payloads
 from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
 from steersman.tasks.resending import Warn, resend
@@ -81,6 +82,7 @@ class Engine:
         plans: Plans,
         lanes: tuple[Lane, ...],
         warn: Warn,
+        payloads: Payloads | None = None,
         rng: random.Random | None = None,
         reach: Reach = unarmed,
         sleep: Callable[[float], None] = time.sleep,
@@ -94,7 +96,8 @@ class Engine:
         self._lanes = lanes
         self._lane_of = {str(priority): lane_for(priority, lanes) for priority in Priority}
         self._warn = warn
-        self._runner = Runner(registry, rng or random.Random(), reach)  # noqa: S311 - jitter, not a secret
+        rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
+        self._runner = Runner(registry, rng, reach, payloads)
 
     def run(self, messages: Sequence[Message], time_left_s: Callable[[], float] = lambda: inf) -> Report:
         """Do a batch of messages, up to MAX_JOBS jobs at a time; jobs that there is no time for are sent again.
