@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import ceil
 from time import monotonic
 from typing import Any, NamedTuple
@@ -15,11 +15,20 @@ from steersman.agents import selection
 from steersman.agents.job import Provenance, StageJob, StageResult
 from steersman.agents.registry import Registry
 from steersman.agents.selection import Candidate
-from steersman.errors import AgentError, Fault, InvalidResult, NoAgent, StageTimeout, SteersmanError
+from steersman.errors import (
+    AgentError,
+    Fault,
+    InvalidResult,
+    NoAgent,
+    StageTimeout,
+    SteersmanError,
+    Unavailable,
+)
 from steersman.failpoints import Reach, unarmed
-from steersman.json import dumps, dumps_text, loads
+from steersman.json import dumps, loads
+from steersman.tasks.attempt_payloads import in_waves, kept
 from steersman.tasks.attempt_store import Lease, Outcome
-from steersman.tasks.payloads import Payloads
+from steersman.tasks.payloads import Payloads, any_references
 from steersman.tasks.planner import (
     BudgetSpent,
     DeadlinePassed,
@@ -29,10 +38,11 @@ from steersman.tasks.planner import (
     Plan,
     describe,
 )
-from steersman.tasks.references import MAX_PAYLOAD_BYTES, goes_apart
+from steersman.tasks.references import MAX_PAYLOAD_BYTES
 from steersman.tasks.storable import surely_storable, unstorable
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 
+MAX_MODEL_BYTES = 1000
 MAX_COST_USD = 1_000_000
 MAX_TOKENS = 10**12
 MAX_PARALLEL_AGENTS = 16
@@ -98,56 +108,62 @@ class Runner:
         self._pool = ThreadPoolExecutor(max_workers=MAX_PARALLEL_AGENTS, thread_name_prefix="agent")
 
     def run(self, attempts: Sequence[Attempt], while_running: WhileRunning) -> list[Outcome]:
-        """Return one outcome for each attempt, in any order; nothing is raised for an agent's failure."""
+        """Return one outcome for each attempt, in any order; nothing is raised for an agent's failure.
+
+        Where attempts see more large values than fit into memory, they run in waves, one after the other.
+        """
+        began = monotonic()
+        latest = began + MAX_STAGE_TIMEOUT_S
+        jobs = [attempt.job for attempt in attempts]
+        if not any_references(jobs):
+            return self._run(attempts, jobs, while_running, latest)
+        outcomes: list[Outcome] = []
+        for wave in in_waves(attempts):
+            before = monotonic() - began
+            if outcomes and before + max(attempt.job.timeout_s for attempt in wave) > MAX_STAGE_TIMEOUT_S:
+                late = Unavailable("the worker has no time left for so many large values; try again")
+                outcomes += [_outcome(attempt, self._failed(attempt, late)) for attempt in wave]
+                continue
+            since = partial(_since, before, while_running) if outcomes else while_running
+            whole = self._payloads.whole_jobs([attempt.job for attempt in wave])
+            outcomes += self._run(wave, whole, since, latest)
+        return outcomes
+
+    def _run(
+        self,
+        attempts: Sequence[Attempt],
+        jobs: Sequence[StageJob | SteersmanError],
+        while_running: WhileRunning,
+        latest: float,
+    ) -> list[Outcome]:
+        """Run attempts on their `jobs`, whole or an error each, in no longer than `latest` (monotonic)."""
         outcomes: list[Outcome] = []
         choice = _Choice(self._registry)
-        wholes = self._payloads.whole_jobs([attempt.job for attempt in attempts])
-        for claimed, whole in zip(attempts, wholes, strict=True):
-            attempt = claimed
-            if isinstance(whole, SteersmanError):
-                decision: Decision | None = self._failed(attempt, whole)
-            else:
-                if whole is not attempt.job:
-                    attempt = attempt._replace(job=whole)
-                decision = self._settled(attempt)
+        for claimed, whole in zip(attempts, jobs, strict=True):
+            attempt, decision = self._looked_at(claimed, whole)
             if decision is None and not choice.add(attempt):
                 decision = self._failed(attempt, _no_agent(attempt))
             if decision is not None:
                 outcomes.append(_outcome(attempt, decision))
         calls = [
-            _Call(candidate, group, self._start(candidate, group)) for candidate, group in choice.groups()
+            _Call(candidate, group, self._start(candidate, group), latest)
+            for candidate, group in choice.groups()
         ]
         _await(calls, while_running)
         for call in calls:
             for attempt, answer in zip(call.group, call.answers(), strict=True):
                 outcomes.append(self._after(attempt, call.candidate, answer))
-        return self._kept(outcomes, attempts)
+        return kept(outcomes, attempts, self._payloads, self._failed)
 
-    def _kept(self, outcomes: list[Outcome], attempts: Sequence[Attempt]) -> list[Outcome]:
-        """Put large outputs into the bucket and their references into the outcomes."""
-        places = [place for place, one in enumerate(outcomes) if _goes_apart(one)]
-        if not places:
-            return outcomes
-        texts = [(outcomes[place].task_id, _text(outcomes[place]).encode()) for place in places]
-        by_key = {(attempt.job.task_id.int, attempt.job.stage): attempt for attempt in attempts}
-        for place, kept in zip(places, self._payloads.keep(texts), strict=True):
-            one = outcomes[place]
-            if isinstance(kept, SteersmanError):
-                outcomes[place] = self._not_kept(by_key[one.task_id.int, one.stage], one, kept)
-            else:
-                document = kept.document()
-                outcomes[place] = one._replace(
-                    decision=one.decision._replace(output=document), output_text=dumps_text(document)
-                )
-        return outcomes
-
-    def _not_kept(self, attempt: Attempt, outcome: Outcome, error: SteersmanError) -> Outcome:
-        """Decide on a result that the bucket did not take: the attempt has failed, though what it cost stays."""
-        decision = self._failed(attempt, error)
-        follows = outcome._replace(decision=decision, output_text=None, quality=None)
-        if _goes_apart(follows):  # the fallback is as large
-            follows = follows._replace(decision=attempt.plan.fatal(describe(error)))
-        return follows
+    def _looked_at(
+        self, attempt: Attempt, whole: StageJob | SteersmanError
+    ) -> tuple[Attempt, Decision | None]:
+        """Return an attempt with its whole job, and what is decided of it before any agent is asked."""
+        if isinstance(whole, SteersmanError):
+            return attempt, self._failed(attempt, whole)
+        if whole is not attempt.job:
+            attempt = attempt._replace(job=whole)
+        return attempt, self._settled(attempt)
 
     def _settled(self, attempt: Attempt) -> Decision | None:
         """Decide the attempts that need no agent, or must not get one."""
@@ -236,15 +252,22 @@ class _Choice:
 
 
 class _Call:
-    """A call of one agent for a group of attempts, under way. Agents run side by side: each has its own time."""
+    """A call of one agent for a group of attempts, under way. Agents run side by side: each has its own time.
+
+    None has longer than `latest` (monotonic): loading large values takes its time from the slowest.
+    """
 
     def __init__(
-        self, candidate: Candidate, group: Sequence[Attempt], future: "Future[list[Answer]]"
+        self,
+        candidate: Candidate,
+        group: Sequence[Attempt],
+        future: "Future[list[Answer]]",
+        latest: float,
     ) -> None:
         self.candidate = candidate
         self.group = group
         self.future = future
-        self.until = monotonic() + _allowed_s(group)
+        self.until = min(monotonic() + _allowed_s(group), latest)
 
     def answers(self) -> list[Answer]:
         """Return the agent's answers, one for each attempt; what went wrong becomes the answer of all."""
@@ -264,6 +287,11 @@ class _Call:
         if len(answers) != count:
             return [InvalidResult(f"agent '{name}' gave {len(answers)} results for {count} jobs")] * count
         return answers
+
+
+def _since(before_s: float, while_running: WhileRunning, waited_s: float) -> float:
+    """Tell of the time of the waves before, too: leases are renewed by it."""
+    return while_running(before_s + waited_s)
 
 
 def _await(calls: Sequence[_Call], while_running: WhileRunning) -> None:
@@ -291,11 +319,13 @@ def _checked(attempt: Attempt, result: StageResult) -> str:
         raise InvalidResult("the result cannot be stored", faults=faults)
     if faults := _wrong_measures(result):
         raise InvalidResult("the result's measures are out of range", faults=faults)
-    if len(output) + len(model) > MAX_PAYLOAD_BYTES:
-        size = len(output) + len(model)
+    if len(output) > MAX_PAYLOAD_BYTES:
+        advice = "store what is large and return its address"
         raise InvalidResult(
-            f"the result has {size} bytes; at most {MAX_PAYLOAD_BYTES} are allowed: store it and return its address"
+            f"the output has {len(output)} bytes; at most {MAX_PAYLOAD_BYTES} are allowed: {advice}"
         )
+    if len(model) > MAX_MODEL_BYTES:
+        raise InvalidResult(f"the model's name has {len(model)} bytes; at most {MAX_MODEL_BYTES} are allowed")
     schema = attempt.plan.schema(attempt.job.stage, "output_schema")
     if schema and (faults := schema.faults(loads(output), "output")):
         raise InvalidResult("the result does not match the stage's output_schema", faults=faults)
@@ -343,15 +373,6 @@ def _outcome(
         attempt=attempt.job.attempt,
         output_text=output_text,
     )
-
-
-def _goes_apart(outcome: Outcome) -> bool:
-    output = outcome.decision.output
-    return output is not None and goes_apart(output, _text(outcome))
-
-
-def _text(outcome: Outcome) -> str:
-    return outcome.output_text or dumps_text(outcome.decision.output)
 
 
 def _no_agent(attempt: Attempt) -> NoAgent:

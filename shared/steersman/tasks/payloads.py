@@ -45,13 +45,11 @@ class Payloads:
 
         What several jobs see is read once, and theirs to share.
         """
-        apart = [_sees_reference(job) for job in jobs]
-        if not any(apart):
+        if not any_references(jobs):
             return jobs
-        loaded = self.load(
-            reference for job, sees in zip(jobs, apart, strict=True) if sees for reference in _references(job)
-        )
-        return [_filled(job, loaded) if sees else job for job, sees in zip(jobs, apart, strict=True)]
+        seen = [references_of(job) for job in jobs]
+        loaded = self.load(reference for references in seen for reference in references)
+        return [_filled(job, loaded) if found else job for job, found in zip(jobs, seen, strict=True)]
 
     def _put(self, value: tuple[UUID, bytes]) -> Reference:
         task_id, content = value
@@ -87,17 +85,19 @@ def _answer(action: Callable[[Any], Any], item: Any) -> Any:
         return exc
 
 
-def _sees_reference(job: StageJob) -> bool:
-    """Look whether any value of a job is a reference: asked of every job, and almost always no."""
-    if MARK in job.input:
-        return True
-    for value in job.results.values():  # noqa: SIM110 - a generator takes twice as long
-        if value and MARK in value:
+def any_references(jobs: Iterable[StageJob]) -> bool:
+    """Say whether some job may see a reference: asked of every batch, and almost always no, so it is quick."""
+    for job in jobs:
+        if MARK in job.input:
             return True
+        for value in job.results.values():
+            if value and MARK in value:
+                return True
     return False
 
 
-def _references(job: StageJob) -> list[Reference]:
+def references_of(job: StageJob) -> list[Reference]:
+    """Return the references among what a job sees."""
     values = (job.input, *job.results.values())
     return [found for value in values if (found := reference_in(value)) is not None]
 

@@ -1,12 +1,13 @@
 """Large values on their way through the engine: kept in the bucket, seen by agents as they are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from steersman.agents.job import StageJob, StageResult
+from steersman.errors import AgentError
 from steersman.json import dumps
 from steersman.tasks.payloads import Payloads
 from steersman.tasks.references import MAX_INLINE_BYTES, MAX_PAYLOAD_BYTES, reference_in
@@ -195,3 +196,68 @@ def test_a_small_fallback_stands_in_where_the_bucket_is_away(rig: Rig) -> None:
     assert rig.task(task_id)["status"] == "completed"
     assert [job.results["a"] for job in seen_by(rig, "b")] == [{"s": 1}]
     assert rig.task(task_id)["cost_usd"] == 1
+
+
+def test_large_values_are_in_memory_by_waves(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch whose values do not fit into memory together is done in parts, and what many jobs share counts once."""
+    monkeypatch.setattr("steersman.tasks.attempt_payloads.WAVE_BYTES", 3 * len(dumps(LARGE)))
+    calls: list[int] = []
+    run = rig.agent.run
+
+    def counting(jobs: Sequence[StageJob]) -> list[StageResult | AgentError]:
+        calls.append(len(jobs))
+        return run(jobs)
+
+    monkeypatch.setattr(rig.agent, "run", counting)
+    rig.behaviours["a"] = gives(LARGE)
+    plan = rig.publish([stage("a"), stage("b", "a")])
+    ids = rig.submit(plan, count=7)
+    rig.step(batch=100)
+    rig.step(batch=100)
+    assert calls == [7, 3, 3, 1]
+    assert {rig.task(task_id)["status"] for task_id in ids} == {"completed"}
+    calls.clear()
+    large_input(rig, rig.publish([stage("c")], name="shared"), LARGE, count=7)
+    rig.step(batch=100)
+    assert calls == [7]
+
+
+def test_waves_end_before_the_function_s_time_does(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no time is left for is tried again, and its agents are not asked; the leases of later waves are renewed."""
+    monkeypatch.setattr("steersman.tasks.attempt_payloads.WAVE_BYTES", 1)
+    clock = Clock()
+    monkeypatch.setattr("steersman.tasks.attempts.monotonic", clock)
+    rig.behaviours["a"] = gives(LARGE)
+    told: list[float] = []
+    plan = rig.publish([stage("a"), stage("b", "a", timeout_s=60)])
+    rig.submit(plan, count=3)
+    rig.step(batch=100)
+
+    def slow(job: StageJob) -> StageResult:
+        clock.now += 25
+        return echo(job)
+
+    rig.behaviours["b"] = slow
+
+    def wait_and_tell(calls: Any, while_running: Callable[[float], float]) -> None:
+        told.append(while_running(1.0))
+        for call in calls:
+            call.future.result()
+
+    monkeypatch.setattr("steersman.tasks.attempts._await", wait_and_tell)
+    monkeypatch.setattr(rig.engine, "_while_running", lambda batch, waited_s: waited_s)
+    report = rig.step(batch=100)
+    assert report is not None
+    assert report.counts == {"claimed": 3, "completed": 2, "ready": 1}
+    assert told == [1.0, 26.0]
+    assert len(seen_by(rig, "b")) == 2
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
