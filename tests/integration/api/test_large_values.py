@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from steersman.aws.fakes import MemoryObjects
+from steersman.ids import DEFAULT_PROJECT_ID
 from steersman.json import dumps
 from steersman.tasks import page_store
 from steersman.tasks.payloads import Payloads
@@ -201,3 +202,13 @@ def test_cancelling_answers_without_large_values(functions: Functions) -> None:
     assert (answer.status, answer.json["status"]) == (200, "cancelled")
     assert reason(answer.json["input"]) == "not_included"
     assert functions.http("GET", f"/v1/tasks/{task_id}").json["input"] == LARGE
+
+
+def test_a_page_reads_no_more_than_it_shows(functions: Functions) -> None:
+    """Large outputs that lie behind a page stay in the bucket: the page ends where their sizes say."""
+    for number in range(5):
+        done(functions, {"n": number, **of_size(1_500_000)})
+    rows, more = page_store.page(
+        functions.parts.database, DEFAULT_PROJECT_ID, filters={}, before=None, limit=200, outputs=True
+    )
+    assert (len(rows), more) == (2, True)
