@@ -56,6 +56,7 @@ class Environment:
     keys do; changing it replaces the stores. `housekeeping` makes partitions months ahead and drops old ones.
     `dependencies_layer` is off where the functions' interpreter has the packages. The gateway lets through
     `requests_per_s` with bursts, the API's functions take `rate_limit_per_minute` from each caller.
+    Values over 64 KiB are kept for `payload_retention_days`: a task that lives longer fails where it needs one.
     `retain_data` protects stores and keeps them when their stack goes. `checked` has cdk-nag look.
     """
 
@@ -71,6 +72,7 @@ class Environment:
     retain_data: bool
     log_level: str
     log_retention_days: int
+    payload_retention_days: int
     requests_per_s: int
     request_burst: int
     rate_limit_per_minute: int
@@ -98,6 +100,7 @@ LOCAL = Environment(
     retain_data=False,
     log_level="INFO",
     log_retention_days=7,
+    payload_retention_days=30,
     requests_per_s=1000,
     request_burst=2000,
     rate_limit_per_minute=600_000,  # everybody has one address
@@ -128,6 +131,7 @@ DEV = Environment(
     retain_data=False,
     log_level="INFO",
     log_retention_days=14,
+    payload_retention_days=30,
     requests_per_s=50,
     request_burst=100,
     rate_limit_per_minute=6000,
@@ -157,6 +161,7 @@ PROD = Environment(
     retain_data=True,
     log_level="INFO",
     log_retention_days=90,
+    payload_retention_days=400,  # longer than the longest deadline, a year
     requests_per_s=500,
     request_burst=1000,
     rate_limit_per_minute=6000,

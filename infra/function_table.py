@@ -21,6 +21,7 @@ class Access(StrEnum):
     SEND_DEAD = "send_dead"  # to every dead-letter queue
     SEE_QUEUES = "see_queues"  # how long they are
     DOCUMENTS = "documents"  # put, get, delete in the bucket
+    PAYLOADS = "payloads"  # put and get large values of tasks, in their part of the bucket
     MODELS = "models"  # the configured model provider
 
 
@@ -45,6 +46,9 @@ class FunctionSpec:
         return f"functions.{self.module}.handler"
 
 
+STAGE_ACCESS = (Access.DATABASE, Access.SEND_JOBS, Access.SEND_DEAD, Access.MODELS, Access.PAYLOADS)
+
+
 def _api(module: str, *access: Access, memory_mb: int = 512) -> FunctionSpec:
     return FunctionSpec(
         name=f"api-{module}",
@@ -62,7 +66,7 @@ def _stage(module: str, queue: Queue, *access: Access, memory_mb: int = 512) -> 
         module=f"stages.{module}",
         memory_mb=memory_mb,
         timeout_s=STAGE_TIMEOUT_S,
-        access=frozenset({Access.DATABASE, Access.SEND_JOBS, Access.SEND_DEAD, Access.MODELS, *access}),
+        access=frozenset({*STAGE_ACCESS, *access}),
         serves=queue,
     )
 
@@ -81,7 +85,7 @@ def _ops(module: str, *access: Access, memory_mb: int = 256, traced: bool = True
 # The embedded model's weights and PDF parsing take about 250 MB, so what embeds text gets 1 GB.
 # Schedules call seldom enough for X-Ray to bill every call, and almost every one finds nothing to do.
 FUNCTIONS: tuple[FunctionSpec, ...] = (
-    _api("tasks", Access.SEND_JOBS),
+    _api("tasks", Access.SEND_JOBS, Access.PAYLOADS),
     _api("events"),
     _api("approvals", Access.SEND_JOBS),
     _api("pauses", Access.SEND_JOBS),

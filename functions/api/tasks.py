@@ -28,6 +28,7 @@ from steersman.tasks.views import (
     TaskSubmission,
     TaskView,
 )
+from steersman.tasks.whole_views import BOTH, Value
 from steersman.tasks.words import Priority, TaskStatus
 
 router = new_router()
@@ -101,12 +102,18 @@ def get_task(
     wait_s: Annotated[
         float, Query(ge=0, le=MAX_WAIT_S, description="How long to wait for the task to end")
     ] = 0,
+    include: Annotated[
+        list[Value] | None,
+        Query(description="Which large values (over 64 KiB) to show whole; default: both, the output first"),
+    ] = None,
 ) -> TaskView:
     """Return a task with its stages in template order, and its output when it has completed.
 
+    A large value that is not shown stands as `{"$payload": {key, bytes, sha256, code, reason}}`.
+
     With `wait_s` as soon as it has ended, or after that time as it is then: `status` tells.
     """
-    return TaskView.model_validate(parts().tasks.get(task_id, wait_s=wait_s))
+    return TaskView.model_validate(parts().tasks.get(task_id, wait_s=wait_s, include=include or BOTH))
 
 
 @router.post(

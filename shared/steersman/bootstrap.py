@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from steersman.tasks.letters import DeadLetters
     from steersman.tasks.live import LiveTasks
     from steersman.tasks.open_work import OpenWork
+    from steersman.tasks.payloads import Payloads
     from steersman.tasks.plans import Plans
     from steersman.tasks.redrives import ManyRedrives
     from steersman.tasks.reruns import Reruns
@@ -111,6 +112,14 @@ class Parts:
         return OpenWork(self.redis)
 
     @cached_property
+    def payloads(self) -> "Payloads":
+        from steersman.aws.objects import S3Objects
+        from steersman.tasks.payloads import Payloads
+
+        bucket = self.settings.documents_bucket
+        return Payloads(S3Objects(lambda: self.aws("s3"), bucket) if bucket else None)
+
+    @cached_property
     def plans(self) -> "Plans":
         from steersman.tasks.plans import Plans
 
@@ -126,7 +135,7 @@ class Parts:
     def tasks(self) -> "Tasks":
         from steersman.tasks.service import Tasks
 
-        return Tasks(database=self.database, live=self.live, plans=self.plans)
+        return Tasks(database=self.database, live=self.live, plans=self.plans, payloads=self.payloads)
 
     @cached_property
     def submissions(self) -> "Submissions":
@@ -140,6 +149,7 @@ class Parts:
             open_work=self.open_work,
             lanes=self.settings.lanes,
             warn=self.warn,
+            payloads=self.payloads,
             reach=self.reach,
         )
 
@@ -173,13 +183,23 @@ class Parts:
     def reruns(self) -> "Reruns":
         from steersman.tasks.reruns import Reruns
 
-        return Reruns(database=self.database, submissions=self.submissions, resumptions=self.resumptions)
+        return Reruns(
+            database=self.database,
+            submissions=self.submissions,
+            payloads=self.payloads,
+            resumptions=self.resumptions,
+        )
 
     @cached_property
     def dead_letters(self) -> "DeadLetters":
         from steersman.tasks.letters import DeadLetters
 
-        return DeadLetters(database=self.database, plans=self.plans, resumptions=self.resumptions)
+        return DeadLetters(
+            database=self.database,
+            plans=self.plans,
+            payloads=self.payloads,
+            resumptions=self.resumptions,
+        )
 
     @cached_property
     def redrives(self) -> "ManyRedrives":
@@ -239,6 +259,7 @@ class Parts:
             plans=Plans(self.engine_database),
             lanes=self.settings.lanes,
             warn=self.warn,
+            payloads=self.payloads,
             reach=self.reach,
         )
 

@@ -123,6 +123,18 @@ class InvalidResult(AgentError):
     code = "invalid_result"
 
 
+class PayloadGone(SteersmanError):
+    """A large value is not in the bucket any more: its retention is over, or somebody deleted it."""
+
+    code = "payload_gone"
+
+
+class PayloadDamaged(SteersmanError):
+    """A large value in the bucket is not the one that was put there."""
+
+    code = "payload_damaged"
+
+
 class MissingSetting(SteersmanError):
     """A setting that this part needs is absent or wrong; the message names its environment variable."""
 

@@ -48,8 +48,8 @@ class Client:
     def submit_batch(self, submissions: list[Mapping[str, Any]]) -> dict[str, Any]:
         return self._post("/v1/tasks/batch", {"tasks": submissions})
 
-    def task(self, task_id: str) -> dict[str, Any]:
-        return self._get(f"/v1/tasks/{task_id}")
+    def task(self, task_id: str, include: str | None = None) -> dict[str, Any]:
+        return self._get(f"/v1/tasks/{task_id}", include=include)
 
     def ended(self, task_id: str) -> dict[str, Any]:
         """Wait for a task's end, however long it takes, and return the task."""

@@ -116,9 +116,16 @@ def list_tasks(
 
 
 @tasks.command("show")
-def show_task(task_id: str, json_output: Annotated[bool, Json] = False) -> None:
+def show_task(
+    task_id: str,
+    include: Annotated[
+        str | None,
+        typer.Option(help="input or output: the large value to show whole where not both fit an answer."),
+    ] = None,
+    json_output: Annotated[bool, Json] = False,
+) -> None:
     """Show a task with its stages and, when it has completed, its answer."""
-    task = client().task(task_id)
+    task = client().task(task_id, include)
     if json_output:
         show.json(task)
         return

@@ -15,11 +15,21 @@ from steersman.agents import selection
 from steersman.agents.job import Provenance, StageJob, StageResult
 from steersman.agents.registry import Registry
 from steersman.agents.selection import Candidate
-from steersman.errors import AgentError, Fault, InvalidResult, NoAgent, StageTimeout, SteersmanError
+from steersman.errors import (
+    AgentError,
+    Fault,
+    InvalidResult,
+    NoAgent,
+    StageTimeout,
+    SteersmanError,
+    Unavailable,
+)
 from steersman.failpoints import Reach, unarmed
 from steersman.json import dumps, loads
+from steersman.tasks.attempt_payloads import in_waves, kept
 from steersman.tasks.attempt_store import Lease, Outcome
 from steersman.tasks.expressions import ExpressionFailed
+from steersman.tasks.payloads import Payloads, any_references
 from steersman.tasks.planner import (
     BudgetSpent,
     DeadlinePassed,
@@ -28,13 +38,14 @@ from steersman.tasks.planner import (
     Plan,
     describe,
 )
+from steersman.tasks.references import MAX_PAYLOAD_BYTES
 from steersman.tasks.special import next_step
 from steersman.tasks.storable import surely_storable, unstorable
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 from steersman.tasks.ways import Awaiting, Child, Children, Held
 from steersman.tasks.words import StageStatus
 
-MAX_OUTPUT_BYTES = 256 * 1024
+MAX_MODEL_BYTES = 1000
 MAX_COST_USD = 1_000_000
 MAX_TOKENS = 10**12
 MAX_PARALLEL_AGENTS = 16
@@ -113,6 +124,13 @@ class Ran(NamedTuple):
     spreading: list[tuple[Attempt, Children]]
     held: list[Attempt]
 
+    def add(self, others: "Ran") -> None:
+        """Take what came of others too."""
+        self.outcomes.extend(others.outcomes)
+        self.awaiting.extend(others.awaiting)
+        self.spreading.extend(others.spreading)
+        self.held.extend(others.held)
+
 
 class Runner:
     """Runs attempts with the agents of a registry; `children_of` returns the tasks that an attempt started."""
@@ -124,9 +142,11 @@ class Runner:
         reach: Reach = unarmed,
         *,
         children_of: ChildrenOf,
+        payloads: Payloads | None = None,
         paused: Callable[[Attempt], bool] = lambda _: False,
     ) -> None:
         self._reach = reach
+        self._payloads = payloads or Payloads()
         self._children_of = children_of
         self._paused = paused
         self._registry = registry
@@ -134,23 +154,60 @@ class Runner:
         self._pool = ThreadPoolExecutor(max_workers=MAX_PARALLEL_AGENTS, thread_name_prefix="agent")
 
     def run(self, attempts: Sequence[Attempt], while_running: WhileRunning) -> Ran:
-        """Return what came of each attempt, in any order; nothing is raised for an agent's failure."""
+        """Return what came of each attempt, in any order; nothing is raised for an agent's failure.
+
+        Where attempts see more large values than fit into memory, they run in waves, one after the other.
+        """
+        began = monotonic()
+        latest = began + MAX_STAGE_TIMEOUT_S
+        jobs = [attempt.job for attempt in attempts]
+        if not any_references(jobs):
+            return self._run(attempts, jobs, while_running, latest)
+        ran = Ran([], [], [], [])
+        for wave in in_waves(attempts):
+            before = monotonic() - began
+            if any(ran) and before + max(attempt.job.timeout_s for attempt in wave) > MAX_STAGE_TIMEOUT_S:
+                late = Unavailable("the worker has no time left for so many large values; try again")
+                ran.outcomes.extend(self.given_up(attempt, late) for attempt in wave)
+                continue
+            since = partial(_since, before, while_running) if any(ran) else while_running
+            whole = self._payloads.whole_jobs([attempt.job for attempt in wave])
+            ran.add(self._run(wave, whole, since, latest))
+        return ran
+
+    def _run(
+        self,
+        attempts: Sequence[Attempt],
+        jobs: Sequence[StageJob | SteersmanError],
+        while_running: WhileRunning,
+        latest: float,
+    ) -> Ran:
+        """Run attempts on their `jobs`, whole or an error each, in no longer than `latest` (monotonic)."""
         ran = Ran([], [], [], [])
         choice = _Choice(self._registry)
-        for attempt in attempts:
-            step = self._settled(attempt)
+        for claimed, whole in zip(attempts, jobs, strict=True):
+            attempt, step = self._looked_at(claimed, whole)
             if step is not None:
                 self._sort(ran, attempt, step)
             elif not choice.add(attempt):
                 ran.outcomes.append(_outcome(attempt, self.failed(attempt, _no_agent(attempt))))
         calls = [
-            _Call(candidate, group, self._start(candidate, group)) for candidate, group in choice.groups()
+            _Call(candidate, group, self._start(candidate, group), latest)
+            for candidate, group in choice.groups()
         ]
         _await(calls, while_running)
         for call in calls:
             for attempt, answer in zip(call.group, call.answers(), strict=True):
                 ran.outcomes.append(self._after(attempt, call.candidate, answer))
-        return ran
+        return ran._replace(outcomes=kept(ran.outcomes, attempts, self._payloads, self.failed))
+
+    def _looked_at(self, attempt: Attempt, whole: StageJob | SteersmanError) -> tuple[Attempt, Step]:
+        """Return an attempt with its whole job, and what is decided of it before any agent is asked."""
+        if isinstance(whole, SteersmanError):
+            return attempt, self.failed(attempt, whole)
+        if whole is not attempt.job:
+            attempt = attempt._replace(job=whole)
+        return attempt, self._settled(attempt)
 
     def given_up(self, attempt: Attempt, error: SteersmanError) -> Outcome:
         """Return the outcome of an attempt that ended with an error before any agent was asked."""
@@ -286,15 +343,22 @@ class _Choice:
 
 
 class _Call:
-    """A call of one agent for a group of attempts, under way. Agents run side by side: each has its own time."""
+    """A call of one agent for a group of attempts, under way. Agents run side by side: each has its own time.
+
+    None has longer than `latest` (monotonic): loading large values takes its time from the slowest.
+    """
 
     def __init__(
-        self, candidate: Candidate, group: Sequence[Attempt], future: "Future[list[Answer]]"
+        self,
+        candidate: Candidate,
+        group: Sequence[Attempt],
+        future: "Future[list[Answer]]",
+        latest: float,
     ) -> None:
         self.candidate = candidate
         self.group = group
         self.future = future
-        self.until = monotonic() + _allowed_s(group)
+        self.until = min(monotonic() + _allowed_s(group), latest)
 
     def answers(self) -> list[Answer]:
         """Return the agent's answers, one for each attempt; what went wrong becomes the answer of all."""
@@ -314,6 +378,11 @@ class _Call:
         if len(answers) != count:
             return [InvalidResult(f"agent '{name}' gave {len(answers)} results for {count} jobs")] * count
         return answers
+
+
+def _since(before_s: float, while_running: WhileRunning, waited_s: float) -> float:
+    """Tell of the time of the waves before, too: leases are renewed by it."""
+    return while_running(before_s + waited_s)
 
 
 def _await(calls: Sequence[_Call], while_running: WhileRunning) -> None:
@@ -341,9 +410,13 @@ def _checked(attempt: Attempt, result: StageResult) -> str:
         raise InvalidResult("the result cannot be stored", faults=faults)
     if faults := _wrong_measures(result):
         raise InvalidResult("the result's measures are out of range", faults=faults)
-    if len(output) + len(model) > MAX_OUTPUT_BYTES:
-        size = len(output) + len(model)
-        raise InvalidResult(f"the result has {size} bytes; at most {MAX_OUTPUT_BYTES} are allowed")
+    if len(output) > MAX_PAYLOAD_BYTES:
+        advice = "store what is large and return its address"
+        raise InvalidResult(
+            f"the output has {len(output)} bytes; at most {MAX_PAYLOAD_BYTES} are allowed: {advice}"
+        )
+    if len(model) > MAX_MODEL_BYTES:
+        raise InvalidResult(f"the model's name has {len(model)} bytes; at most {MAX_MODEL_BYTES} are allowed")
     schema = attempt.plan.schema(attempt.job.stage, "output_schema")
     if schema and (faults := schema.faults(loads(output), "output")):
         raise InvalidResult("the result does not match the stage's output_schema", faults=faults)

@@ -9,7 +9,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from math import ceil, inf
 from typing import Any
 from uuid import UUID
@@ -20,13 +19,14 @@ from steersman.db.connection import Database
 from steersman.errors import Unavailable
 from steersman.failpoints import Reach, unarmed
 from steersman.ids import new_id
-from steersman.tasks import attempt_store, family_store, undo_store, unsent_store, waiting_store
+from steersman.tasks import attempt_store, undo_store, unsent_store, waiting_store
 from steersman.tasks.attempt_store import Completion, Lease, Outcome
 from steersman.tasks.attempts import Attempt, Ran, Runner
 from steersman.tasks.families import Families, NestedFailed
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.log_store import Fact
 from steersman.tasks.pauses import Pauses
+from steersman.tasks.payloads import Payloads
 from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
 from steersman.tasks.resending import Warn, resend
@@ -84,6 +84,7 @@ class Engine:
         plans: Plans,
         lanes: tuple[Lane, ...],
         warn: Warn,
+        payloads: Payloads | None = None,
         rng: random.Random | None = None,
         reach: Reach = unarmed,
         sleep: Callable[[float], None] = time.sleep,
@@ -98,14 +99,21 @@ class Engine:
         self._lane_of = {str(priority): lane_for(priority, lanes) for priority in Priority}
         self._warn = warn
         self._families = Families(
-            database=database, queues=queues, plans=plans, lanes=lanes, publish=self._publish, reach=reach
+            database=database,
+            queues=queues,
+            plans=plans,
+            payloads=payloads,
+            lanes=lanes,
+            publish=self._publish,
+            reach=reach,
         )
         self._pauses = Pauses(database)
         self._runner = Runner(
             registry,
             rng or random.Random(),  # noqa: S311 - jitter, not a secret
             reach,
-            children_of=partial(family_store.results, database),
+            children_of=self._families.results,
+            payloads=payloads,
             paused=self._pauses.stop,
         )
 

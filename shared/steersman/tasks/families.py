@@ -1,21 +1,25 @@
 """Tasks that tasks start: a nested one, or one for each item of a fan-out; and what their ends lead to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from steersman.aws.queues import StageQueues
 from steersman.db.connection import Database
-from steersman.errors import AgentError
+from steersman.errors import AgentError, SteersmanError
 from steersman.failpoints import Reach, unarmed
 from steersman.ids import new_id
+from steersman.json import dumps_text
 from steersman.tasks import family_store, task_store, template_store, unsent_store
 from steersman.tasks.attempts import Attempt
 from steersman.tasks.log_store import Fact
+from steersman.tasks.payloads import Payloads
 from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
+from steersman.tasks.references import goes_apart, reference_in
 from steersman.tasks.resending import resend
 from steersman.tasks.template import parse_template
-from steersman.tasks.ways import Children
+from steersman.tasks.ways import Child, Children
 from steersman.tasks.words import Lane, TaskStatus
 
 MAX_DEPTH = 5  # tasks above a task: a chain of templates that start each other ends here
@@ -41,11 +45,13 @@ class Families:
         plans: Plans,
         lanes: tuple[Lane, ...],
         publish: Callable[[Sequence[Fact]], None],
+        payloads: Payloads | None = None,
         reach: Reach = unarmed,
     ) -> None:
         self._database = database
         self._queues = queues
         self._plans = plans
+        self._payloads = payloads or Payloads()
         self._lanes = lanes
         self._publish = publish
         self._reach = reach
@@ -59,11 +65,12 @@ class Families:
         if plan is None:
             only_stage, plan = attempt.job.stage, attempt.plan.of_item(attempt.job.stage)
         new_ids = [new_id() for _ in children.inputs]
+        inputs = self._kept(new_ids, children.inputs)
         facts = family_store.spread(
             self._database,
             attempt,
             plan,
-            children.inputs,
+            inputs,
             new_ids,
             window=children.window,
             tolerated=children.tolerated,
@@ -74,6 +81,31 @@ class Families:
             first = new_ids[: children.window]
             resend(self._queues, unsent_store.ready_stages(self._database, first), self._lanes)
         return facts
+
+    def results(self, task_id: UUID, stage: str, attempt: int) -> list[Child]:
+        """Return how the tasks that an attempt started stand, with their real outputs; raise PayloadGone."""
+        found = family_store.results(self._database, task_id, stage, attempt)
+        apart = {child.item: ref for child in found if (ref := reference_in(child.output)) is not None}
+        if not apart:
+            return found
+        loaded = self._payloads.load(apart.values())
+        whole = {item: loaded[ref] for item, ref in apart.items()}
+        for value in whole.values():
+            if isinstance(value, SteersmanError):
+                raise value
+        return [child._replace(output=whole.get(child.item, child.output)) for child in found]
+
+    def _kept(self, new_ids: Sequence[UUID], inputs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Return inputs of tasks as their rows hold them: large ones lie in the bucket. Raise Unavailable."""
+        texts = [dumps_text(given) for given in inputs]
+        places = [place for place, given in enumerate(inputs) if goes_apart(given, texts[place])]
+        stored = list(inputs)
+        answers = self._payloads.keep([(new_ids[place], texts[place].encode()) for place in places])
+        for place, answer in zip(places, answers, strict=True):
+            if isinstance(answer, SteersmanError):
+                raise NestedFailed(f"a large input of a task cannot be kept: {answer.message}")
+            stored[place] = answer.document()
+        return stored
 
     def ended(self, facts: Sequence[Fact]) -> None:
         """Bring the ends of tasks among these facts to the stages that started them, and send what follows."""

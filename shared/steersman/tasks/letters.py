@@ -9,16 +9,17 @@ from steersman.audit import words as audit
 from steersman.audit.store import Entry
 from steersman.audit.words import Action
 from steersman.db.connection import Database
-from steersman.errors import Conflict, Fault, InvalidInput, NotFound, TooLarge
+from steersman.errors import Conflict, Fault, InvalidInput, NotFound, SteersmanError, TooLarge
 from steersman.http import cursors, idempotency
 from steersman.http.request import KeptAnswer, Request
 from steersman.json import dumps
 from steersman.tasks import letter_store, resumption_store
 from steersman.tasks.letter_store import Filters
+from steersman.tasks.payloads import Payloads
 from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
+from steersman.tasks.references import MAX_PAYLOAD_BYTES, goes_apart
 from steersman.tasks.resumption import Resumptions
-from steersman.tasks.submission import MAX_INPUT_BYTES
 from steersman.tasks.words import LetterStatus, Resumption, TaskStatus
 
 RESULTS_BYTES = 4_000_000  # of the results that one letter is shown with: Lambda answers with at most 6 MB
@@ -27,8 +28,11 @@ RESULTS_BYTES = 4_000_000  # of the results that one letter is shown with: Lambd
 class DeadLetters:
     """Reads dead letters, and carries out what people decide about one."""
 
-    def __init__(self, *, database: Database, plans: Plans, resumptions: Resumptions) -> None:
+    def __init__(
+        self, *, database: Database, plans: Plans, payloads: Payloads, resumptions: Resumptions
+    ) -> None:
         self._database = database
+        self._payloads = payloads
         self._plans = plans
         self._resumptions = resumptions
 
@@ -86,7 +90,7 @@ class DeadLetters:
             raise Conflict(reason)
         if edited is not None:
             _check_input(self._resumptions.plan_of(row), edited)
-        inputs = {} if edited is None else {stage: edited}
+        inputs = {} if edited is None else {stage: self._kept(task_id, edited)}
         task = self._resumptions.anew(row, Resumption.REDRIVE, by=by, from_stages=[stage], inputs=inputs)
         with self._resumptions.carried_out() as carried:
             done = self._resumptions.resume([task], by=by)
@@ -100,6 +104,16 @@ class DeadLetters:
             idempotency.keep(self._database, keep, answer)
             carried(done)
         return answer
+
+    def _kept(self, task_id: UUID, edited: dict[str, Any]) -> dict[str, Any]:
+        """Return an input as its row holds it: a large one lies in the bucket. Raise Unavailable."""
+        text = dumps(edited)
+        if not goes_apart(edited, text):
+            return edited
+        (answer,) = self._payloads.keep([(task_id, text)])
+        if isinstance(answer, SteersmanError):
+            raise answer
+        return answer.document()
 
     def _discarded(self, letter_id: UUID, by: str, reason: str, keep: KeptAnswer | None) -> dict[str, Any]:
         letter = self._open(letter_id, "discarded")
@@ -139,8 +153,8 @@ def _check_input(plan: Plan, edited: dict[str, Any]) -> None:
     faults = plan.input_schema.faults(edited, "input") if plan.input_schema else ()
     if faults:
         raise InvalidInput("the input cannot be taken", faults=faults)
-    if len(dumps(edited)) > MAX_INPUT_BYTES:
-        fault = Fault("input", f"is larger than {MAX_INPUT_BYTES // 1024} KiB")
+    if len(dumps(edited)) > MAX_PAYLOAD_BYTES:
+        fault = Fault("input", f"has {len(dumps(edited))} bytes; the limit is {MAX_PAYLOAD_BYTES}")
         raise TooLarge("the input cannot be taken", faults=(fault,))
 
 

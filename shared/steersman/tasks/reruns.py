@@ -9,11 +9,13 @@ from steersman.audit import words as audit
 from steersman.audit.store import Entry
 from steersman.audit.words import Action
 from steersman.db.connection import Database
-from steersman.errors import Conflict, Fault, InvalidInput, NotFound
+from steersman.errors import Conflict, Fault, InvalidInput, NotFound, SteersmanError
 from steersman.http import idempotency
 from steersman.http.request import KeptAnswer, Request
 from steersman.tasks import resumption_store, task_store
+from steersman.tasks.payloads import Payloads
 from steersman.tasks.planner import Plan
+from steersman.tasks.references import reference_in
 from steersman.tasks.resumption import Resumptions
 from steersman.tasks.submission import Submissions
 from steersman.tasks.views import Cloning, TaskSubmission
@@ -34,8 +36,16 @@ KEPT = (
 class Reruns:
     """Has tasks run again from a stage, and clones them."""
 
-    def __init__(self, *, database: Database, submissions: Submissions, resumptions: Resumptions) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        submissions: Submissions,
+        payloads: Payloads,
+        resumptions: Resumptions,
+    ) -> None:
         self._database = database
+        self._payloads = payloads
         self._submissions = submissions
         self._resumptions = resumptions
 
@@ -61,6 +71,7 @@ class Reruns:
         value = {"usd": row["business_value_usd"], "kind": row["business_value_kind"]}
         document = {
             **{name: row[name] for name in KEPT},
+            "input": self._whole(row["input"]) if changes.input is None else changes.input,
             "business_value": value if row["business_value_usd"] is not None else None,
             **changes.model_dump(exclude_none=True),
         }
@@ -68,6 +79,17 @@ class Reruns:
         accepted = self._submissions.accept([submission], request, single=True, cloned_from=task_id)
         task: dict[str, Any] = accepted["tasks"][0]
         return task
+
+    def _whole(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return an input itself, where its row holds a reference; raise PayloadGone or Unavailable."""
+        reference = reference_in(given)
+        if reference is None:
+            return given
+        value = self._payloads.load([reference])[reference]
+        if isinstance(value, SteersmanError):
+            raise value
+        whole: dict[str, Any] = value
+        return whole
 
     def _rerun(
         self, task_id: UUID, from_stages: Sequence[str], by: str, keep: KeptAnswer | None

@@ -1,6 +1,6 @@
 """What people ask of tasks: read, list, follow, cancel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
@@ -13,7 +13,9 @@ from steersman.http import cursors
 from steersman.json import dumps, loads
 from steersman.tasks import family_store, log_store, page_store, task_store
 from steersman.tasks.live import EventPage, LiveTasks
+from steersman.tasks.payloads import Payloads
 from steersman.tasks.plans import Plans
+from steersman.tasks.whole_views import BOTH, Value, whole_page, whole_task
 from steersman.tasks.words import TaskStatus
 
 POLL_S = 0.5  # only while Redis is away
@@ -24,15 +26,29 @@ class Tasks:
     """Reads and changes of tasks for the API."""
 
     def __init__(
-        self, *, database: Database, live: LiveTasks, plans: Plans, pause: Callable[[float], None] = sleep
+        self,
+        *,
+        database: Database,
+        live: LiveTasks,
+        plans: Plans,
+        payloads: Payloads | None = None,
+        pause: Callable[[float], None] = sleep,
     ):
         self._database = database
         self._live = live
         self._plans = plans
+        self._payloads = payloads or Payloads()
         self._pause = pause
 
-    def get(self, task_id: UUID, *, wait_s: float = 0) -> dict[str, Any]:
+    def get(self, task_id: UUID, *, wait_s: float = 0, include: Sequence[Value] = BOTH) -> dict[str, Any]:
         """Return a task with its stages as soon as it has ended, or after `wait_s` as it is then; raise NotFound.
+
+        Large values come whole as `whole_views.whole_task` says; Unavailable is raised where they cannot be read now.
+        """
+        return whole_task(self._view(task_id, wait_s), self._payloads, include=include)
+
+    def _view(self, task_id: UUID, wait_s: float) -> dict[str, Any]:
+        """Return a task with its large values by reference.
 
         It comes from the live view where that is fresh; but an open task that was waited for, from PostgreSQL.
         """
@@ -65,6 +81,9 @@ class Tasks:
         rows, more = page_store.page(
             self._database, project_id, filters=filters, before=before, limit=limit, outputs=outputs
         )
+        if outputs:
+            whole = whole_page(rows, self._payloads)
+            rows, more = whole, more or len(whole) < len(rows)
         return {"tasks": rows, "next_cursor": cursors.encode("tasks", str(rows[-1]["id"])) if more else None}
 
     def started(
@@ -89,7 +108,10 @@ class Tasks:
         }
 
     def cancel(self, task_id: UUID, *, by: str, reason: str | None) -> dict[str, Any]:
-        """Cancel an open task; harmless to repeat. Raise NotFound, or Conflict when it has ended otherwise."""
+        """Cancel an open task; harmless to repeat. Raise NotFound, or Conflict when it has ended otherwise.
+
+        Its large values are left out of the answer, which is kept for repeated requests.
+        """
         error = {"code": "cancelled", "message": reason or "cancelled on request", "by": by}
         facts = task_store.stop(self._database, [task_id], status=TaskStatus.CANCELLED, errors=[error], by=by)
         if facts:
@@ -98,7 +120,7 @@ class Tasks:
         row = self._found(task_id)
         if row["status"] != TaskStatus.CANCELLED:
             raise Conflict(f"the task is {row['status']} already; only an open task can be cancelled")
-        return self._shown(row)
+        return whole_task(self._shown(row), self._payloads, include=())
 
     def events(self, task_id: UUID, *, after: str | None, wait_s: float) -> EventPage:
         """Return the events after a cursor, waiting up to `wait_s` for one; raise NotFound or InvalidInput."""

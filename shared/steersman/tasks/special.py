@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from steersman.agents.job import StageJob, StageResult
-from steersman.errors import AgentError
+from steersman.errors import SteersmanError
 from steersman.json import rfc3339
 from steersman.tasks import ways
 from steersman.tasks.stage_kinds import Approval, Wait
 from steersman.tasks.template import Stage
 from steersman.tasks.ways import Awaiting, Child, Children
 
-Step = StageResult | AgentError | Awaiting | Children
+Step = StageResult | SteersmanError | Awaiting | Children
 
 
 def next_step(
@@ -35,7 +35,7 @@ def next_step(
         if "children" in aside:
             return _join(stage, aside, children_of)
         children = ways.children(stage, values)
-    except AgentError as exc:
+    except SteersmanError as exc:
         return exc
     return children if children.inputs else StageResult(output=ways.joined(stage, 0, 0, []))
 

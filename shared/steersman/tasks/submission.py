@@ -1,6 +1,7 @@
 """Accepting tasks: everything that can be wrong is found before anything is stored."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,15 @@ from uuid import UUID
 from steersman.agents import store as agent_store
 from steersman.aws.queues import Delivery, Job, StageQueues
 from steersman.db.connection import Database
-from steersman.errors import AgentError, Conflict, Fault, InvalidInput, TooLarge, Unavailable
+from steersman.errors import (
+    AgentError,
+    Conflict,
+    Fault,
+    InvalidInput,
+    SteersmanError,
+    TooLarge,
+    Unavailable,
+)
 from steersman.failpoints import Reach, unarmed
 from steersman.http import idempotency
 from steersman.http.request import KeptAnswer, Request
@@ -17,15 +26,16 @@ from steersman.json import dumps, loads
 from steersman.projects.service import Projects
 from steersman.tasks import expressions, submission_store, template_store, unsent_store, ways
 from steersman.tasks.open_work import OpenWork
+from steersman.tasks.payloads import Payloads
 from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
+from steersman.tasks.references import MAX_PAYLOAD_BYTES, goes_apart
 from steersman.tasks.resending import Warn, resend
 from steersman.tasks.submission_store import NewTask
 from steersman.tasks.template import parse_template
 from steersman.tasks.views import TaskSubmission
 from steersman.tasks.words import Lane, StageStatus, TaskStatus, lane_for
 
-MAX_INPUT_BYTES = 64 * 1024
 MAX_FAULTS = 100
 
 
@@ -42,6 +52,7 @@ class Submissions:
         open_work: OpenWork,
         lanes: tuple[Lane, ...],
         warn: Warn,
+        payloads: Payloads | None = None,
         reach: Reach = unarmed,
     ) -> None:
         self._reach = reach
@@ -52,6 +63,7 @@ class Submissions:
         self._open_work = open_work
         self._lanes = lanes
         self._warn = warn
+        self._payloads = payloads or Payloads()
 
     def accept(
         self,
@@ -73,7 +85,8 @@ class Submissions:
         if keep and (known := idempotency.replay(self._database, keep)) is not None:
             self._begin_again([UUID(task["id"]) for task in known["tasks"]])
             return known
-        tasks, now = self._checked(submissions, request, single)
+        tasks, large, now = self._checked(submissions, request, single)
+        tasks = self._kept(tasks, large)
         response = {
             "tasks": [_accepted(task, sub.project, now) for task, sub in zip(tasks, submissions, strict=True)]
         }
@@ -126,26 +139,28 @@ class Submissions:
 
     def _checked(
         self, submissions: Sequence[TaskSubmission], request: Request, single: bool
-    ) -> tuple[list[NewTask], datetime]:
+    ) -> tuple[list[NewTask], dict[int, bytes], datetime]:
+        """Return the tasks, the JSON text of large inputs by their tasks' places, and the time; or raise all faults."""
         plans, now = self._find_plans(submissions)
         capabilities = self._find_capabilities(submissions)
-        tasks, faults, too_large = [], [], False
+        tasks, large, faults, too_large = list[NewTask](), dict[int, bytes](), list[Fault](), False
         for number, sub in enumerate(submissions):
             at = "" if single else f"tasks.{number}."
             plan = plans.get((sub.project, sub.template, sub.template_version))
             if plan is None:
                 faults.append(_unknown_template(sub, at))
                 continue
-            found = _input_faults(plan, sub, at, now)
-            if not found and len(dumps(sub.input)) > MAX_INPUT_BYTES:
-                found = [Fault(f"{at}input", f"is larger than {MAX_INPUT_BYTES // 1024} KiB")]
-                too_large = True
+            found, text = _input_faults(plan, sub, at, now), dumps(sub.input)
+            if not found and len(text) > MAX_PAYLOAD_BYTES:
+                found, too_large = [_too_large(f"{at}input", len(text))], True
             for index, capability in enumerate(sub.requirements):
                 if capability not in capabilities[sub.project]:
                     reason = f"no agent has the capability '{capability}'"
                     found.append(Fault(f"{at}requirements.{index}", reason))
             faults.extend(found)
             if not found:
+                if goes_apart(sub.input, text):
+                    large[len(tasks)] = text
                 tasks.append(_new_task(plan, sub, self._projects.id(sub.project), request, now))
         if faults:
             kind = TooLarge if too_large else InvalidInput
@@ -153,7 +168,16 @@ class Submissions:
                 "the task cannot be accepted" if single else "no task was accepted",
                 faults=tuple(faults[:MAX_FAULTS]),
             )
-        return tasks, now
+        return tasks, large, now
+
+    def _kept(self, tasks: list[NewTask], large: Mapping[int, bytes]) -> list[NewTask]:
+        """Put large inputs into the bucket and their references into the tasks; raise Unavailable."""
+        answers = self._payloads.keep([(tasks[place].id, text) for place, text in large.items()])
+        for place, kept in zip(large, answers, strict=True):
+            if isinstance(kept, SteersmanError):
+                raise kept
+            tasks[place] = replace(tasks[place], input=kept.document())
+        return tasks
 
     def _find_plans(
         self, submissions: Sequence[TaskSubmission]
@@ -242,6 +266,12 @@ def _time_faults(plan: Plan, sub: TaskSubmission, at: str, now: datetime) -> lis
             except AgentError as exc:
                 faults.append(Fault(f"{at}input", f"stage '{stage.name}': {exc.message}"))
     return faults
+
+
+def _too_large(field: str, size: int) -> Fault:
+    return Fault(
+        field, f"has {size} bytes; the limit is {MAX_PAYLOAD_BYTES} (store it and give its address instead)"
+    )
 
 
 def _new_task(plan: Plan, sub: TaskSubmission, project_id: UUID, request: Request, now: datetime) -> NewTask:

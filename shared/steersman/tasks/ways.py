@@ -7,7 +7,7 @@ the row's `aside` (sql/claim.sql).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from steersman.errors import AgentError, Fault
 from steersman.json import rfc3339
@@ -44,8 +44,7 @@ class Held:
     """A stage is given back until somebody lets it go on."""
 
 
-@dataclass(frozen=True)
-class Child:
+class Child(NamedTuple):
     """How a task that a stage started has ended, or stands."""
 
     item: int

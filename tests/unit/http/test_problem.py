@@ -28,6 +28,8 @@ STATUSES = {
     "no_agent": 500,
     "invalid_result": 500,
     "missing_setting": 500,
+    "payload_gone": 500,
+    "payload_damaged": 500,
     "deadline_passed": 500,
     "budget_spent": 500,
     "lease_lost": 500,
