@@ -4,7 +4,8 @@
 -- all tasks that ever ended.
 -- All stages of the tasks are locked before the tasks, as everywhere. Attempts go on counting, so that no message and
 -- no result of an earlier run is taken for one of this; those of before are remembered, for retries are counted anew.
--- The task's output stays where its stage is not among those that begin anew. What is to start later than a message can wait (resent_at '-infinity') is sent by the sweep when its time has come.
+-- The task's output stays where its stage is not among those that begin anew. What is to start later than a message can
+-- wait (resent_at '-infinity') is sent by the sweep when its time has come.
 WITH named AS (
   SELECT * FROM unnest(%(task_ids)s::uuid[], %(ended_at)s::timestamptz[], %(open_sinks)s::int[], %(deadlines_s)s::float8[],
     %(delays_s)s::float8[], %(gives_output)s::bool[], %(details)s::jsonb[])
