@@ -57,6 +57,12 @@ NEEDS: Mapping[str, Need] = {
     ),
     "api-events": Need({**CORE, **HTTP}, (*_REQUEST, "redis"), (*_API, "tasks")),
     "api-templates": Need({**CORE, **HTTP, **SCHEMAS}, _REQUEST, (*_API, "projects", "database")),
+    "api-dead_letters": Need(
+        {**CORE, **HTTP, **SCHEMAS},
+        (*_REQUEST, "sqs", "redis"),
+        (*_API, "projects", "dead_letters", "redrives"),
+    ),
+    "api-audit": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "database")),
     "api-agents": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "database")),
     "api-documents": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "library")),
     "api-health": Need({**CORE, **HTTP}, _REQUEST, (*_API, "health")),
