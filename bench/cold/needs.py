@@ -61,6 +61,12 @@ NEEDS: Mapping[str, Need] = {
     "api-schedules": Need(
         {**CORE, **HTTP, **SCHEMAS, **CLOCK}, (*_REQUEST, "sqs", "redis"), (*_API, "projects", "schedules")
     ),
+    "api-dead_letters": Need(
+        {**CORE, **HTTP, **SCHEMAS},
+        (*_REQUEST, "sqs", "redis"),
+        (*_API, "projects", "dead_letters", "redrives"),
+    ),
+    "api-audit": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "database")),
     "api-agents": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "database")),
     "api-documents": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "library")),
     "api-health": Need({**CORE, **HTTP}, _REQUEST, (*_API, "health")),

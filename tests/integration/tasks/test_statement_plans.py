@@ -14,8 +14,10 @@ from steersman.http.request import KeptAnswer
 from steersman.ids import DEFAULT_PROJECT_ID, new_id
 from steersman.tasks import (
     attempt_store,
+    letter_store,
     log_store,
     page_store,
+    resumption_store,
     submission_store,
     sweep_store,
     task_store,
@@ -23,6 +25,7 @@ from steersman.tasks import (
 )
 from steersman.tasks.attempt_store import Lease, Outcome
 from steersman.tasks.planner import Decision, Plan
+from steersman.tasks.resumption_store import Anew
 from steersman.tasks.submission_store import NewTask
 from steersman.tasks.words import StageStatus
 from tests.fixtures.databases import TEMPLATE, Cluster
@@ -112,6 +115,35 @@ def stop(database: Database, tasks: list[UUID], _: Plan) -> object:
     return task_store.stop(database, tasks[:10], status="cancelled", errors=[None] * 10)
 
 
+def resume(database: Database, tasks: list[UUID], plan: Plan) -> object:
+    stages = plan.reset(["b"], dict.fromkeys(plan.template.by_name, StageStatus.COMPLETED))
+    anew = [
+        Anew(
+            task_id=task,
+            ended_at=datetime.now(UTC),
+            stages=stages,
+            open_sinks=1,
+            deadline_s=300.0,
+            gives_output=True,
+            detail={},
+        )
+        for task in tasks
+    ]
+    return resumption_store.resume(database, anew, by="ann")
+
+
+def ended(database: Database, tasks: list[UUID], _: Plan) -> object:
+    return resumption_store.ended(database, tasks)
+
+
+def letter_context(database: Database, _: list[UUID], __: Plan) -> object:
+    return letter_store.context(database, new_id())
+
+
+def usual_cost(database: Database, tasks: list[UUID], _: Plan) -> object:
+    return letter_store.usual_cost_usd(database, DEFAULT_PROJECT_ID, tasks)
+
+
 def stranded(database: Database, _: list[UUID], __: Plan) -> object:
     return sweep_store.stranded(database, older_than_s=60.0, limit=1000)
 
@@ -171,6 +203,10 @@ ACTIONS: dict[str, Action] = {
     "renew": renew,
     "complete": complete,
     "stop": stop,
+    "rerun": resume,
+    "ended": ended,
+    "letter context": letter_context,
+    "usual cost": usual_cost,
     "stranded": stranded,
     "stranded behind a task": stranded_behind,
     "any_open": any_open,

@@ -1,5 +1,7 @@
 -- Have ended tasks run again: what is named of their stages begins anew, everything else keeps its result. A task whose
 -- end is not the one that was looked at (`ended_at`) stays as it is: it runs again already, or has ended anew since.
+-- Only what has ended has a time of its end; its status is not asked for, because that would lead through an index of
+-- all tasks that ever ended.
 -- All stages of the tasks are locked before the tasks, as everywhere. Attempts go on counting, so that no message and
 -- no result of an earlier run is taken for one of this; those of before are remembered, for retries are counted anew.
 -- The task's output stays where its stage is not among those that begin anew. What is to start later than a message can
@@ -21,7 +23,7 @@ WITH named AS (
 ), resuming AS (
   SELECT t.id, n.open_sinks, n.deadline_s, n.delay_s, n.gives_output, n.detail
   FROM named n JOIN task_histories t ON t.id = n.task_id
-  WHERE t.status IN ('completed', 'failed', 'cancelled') AND t.finished_at = n.ended_at
+  WHERE t.finished_at = n.ended_at
     AND (SELECT count(*) FROM locked) >= 0  -- the stages' locks come first
   ORDER BY t.id
   FOR UPDATE OF t
@@ -49,7 +51,7 @@ WITH named AS (
       quality_score = CASE WHEN NOT r.gives_output THEN t.quality_score END,
       deadline_at = clock_timestamp() + make_interval(secs => r.delay_s + r.deadline_s)
   FROM resuming r
-  WHERE t.id = r.id AND t.status IN ('completed', 'failed', 'cancelled')
+  WHERE t.id = r.id
   RETURNING t.id, t.project_id, t.priority, r.delay_s, r.gives_output, r.detail
 ), unfounded AS (
   DELETE FROM evidence e USING resumed r WHERE e.task_id = r.id AND r.gives_output  -- the answer that it was of is gone
