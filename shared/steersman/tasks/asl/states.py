@@ -104,8 +104,6 @@ class StageStates:
             "ResultPath": "$.open",
             "Next": f"{name}.join",
         }
-        if name not in self.inline:
-            items["Label"] = name
         joining = self._task(stage, Move.JOIN, only_silence()) | self._answered(stage, after)
         return {name: opening, f"{name}.items": items, f"{name}.join": joining}
 

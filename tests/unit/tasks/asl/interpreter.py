@@ -13,7 +13,7 @@ from tests.unit.tasks.asl.clock import Clock, Fork, Process, Sleep, StateFailed
 
 FIELDS = {
     "Task": {"Resource", "Parameters", "HeartbeatSeconds", "TimeoutSeconds", "Retry", "Catch", "ResultSelector"},
-    "Map": {"ItemsPath", "ItemSelector", "MaxConcurrency", "ItemProcessor", "Label", "Catch", "ResultSelector"},
+    "Map": {"ItemsPath", "ItemSelector", "MaxConcurrency", "ItemProcessor", "Catch", "ResultSelector"},
     "Parallel": {"Branches", "Catch", "ResultSelector"},
     "Choice": {"Choices", "Default"},
     "Pass": {"Result"},
