@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from steersman.cli import demo, failures, invoke, local, work
+from steersman.cli import demo, failures, invoke, local, state_machine, work
 
 app = typer.Typer(
     name="steersman",
@@ -32,6 +32,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for command in COMMANDS:
     app.command()(command)
+work.templates.command("compile")(state_machine.compile_published)
 app.add_typer(work.tasks, name="tasks")
 app.add_typer(work.templates, name="templates")
 app.add_typer(work.agents, name="agents")

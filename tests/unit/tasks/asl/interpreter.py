@@ -12,7 +12,15 @@ from typing import Any, Protocol
 from tests.unit.tasks.asl.clock import Clock, Fork, Process, Sleep, StateFailed
 
 FIELDS = {
-    "Task": {"Resource", "Parameters", "HeartbeatSeconds", "TimeoutSeconds", "Retry", "Catch", "ResultSelector"},
+    "Task": {
+        "Resource",
+        "Parameters",
+        "HeartbeatSeconds",
+        "TimeoutSeconds",
+        "Retry",
+        "Catch",
+        "ResultSelector",
+    },
     "Map": {"ItemsPath", "ItemSelector", "MaxConcurrency", "ItemProcessor", "Catch", "ResultSelector"},
     "Parallel": {"Branches", "Catch", "ResultSelector"},
     "Choice": {"Choices", "Default"},
@@ -59,7 +67,10 @@ class Execution:
                 caught = next((one for one in state.get("Catch", []) if _matches(one, failed)), None)
                 if caught is None:
                     raise
-                value, name = _put(value, caught.get("ResultPath", "$"), {"Error": failed.error}), caught["Next"]
+                value, name = (
+                    _put(value, caught.get("ResultPath", "$"), {"Error": failed.error}),
+                    caught["Next"],
+                )
             if name is None:
                 return value
 
@@ -94,7 +105,9 @@ class Execution:
         counts = [0] * len(state["Retry"])
         while True:
             try:
-                return (yield from self._attempt(state, value, {**context, "State": {"RetryCount": sum(counts)}}))
+                return (
+                    yield from self._attempt(state, value, {**context, "State": {"RetryCount": sum(counts)}})
+                )
             except StateFailed as failed:
                 rules = enumerate(state["Retry"])
                 number, rule = next(((n, one) for n, one in rules if _matches(one, failed)), (0, {}))
@@ -151,7 +164,9 @@ def fill(template: Any, value: Any, context: Any) -> Any:
     if not isinstance(template, dict):
         return template
     return {
-        name.removesuffix(".$"): _of(part, value, context) if name.endswith(".$") else fill(part, value, context)
+        name.removesuffix(".$"): _of(part, value, context)
+        if name.endswith(".$")
+        else fill(part, value, context)
         for name, part in template.items()
     }
 

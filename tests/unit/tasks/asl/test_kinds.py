@@ -45,7 +45,12 @@ def only(plan: Plan, name: str) -> dict[str, Any]:
 def test_branches_run_side_by_side() -> None:
     """A long branch holds up nothing but the join: stages after a short one start while it still runs."""
     plan = plan_of(
-        stage("a"), stage("long", "a"), stage("b", "a"), stage("c", "b"), stage("d", "c", "long"), deadline_s=900
+        stage("a"),
+        stage("long", "a"),
+        stage("b", "a"),
+        stage("c", "b"),
+        stage("d", "c", "long"),
+        deadline_s=900,
     )
     workers = Workers(plan, takes=lambda name, _move, _number: 100.0 if name == "long" else 1.0)
     assert run(workers)[1] is None
@@ -105,7 +110,10 @@ def test_a_stage_that_the_state_machine_gives_up_is_skipped() -> None:
 def test_a_skipped_stage_sends_no_message() -> None:
     """A stage that is not wanted is passed by without a message, and so is one further down that follows from it."""
     plan = plan_of(
-        stage("a"), stage("b", "a", when="input.no"), stage("c", "b", when="results.b.go"), stage("d", "c", "a")
+        stage("a"),
+        stage("b", "a", when="input.no"),
+        stage("c", "b", when="results.b.go"),
+        stage("d", "c", "a"),
     )
     workers = Workers(plan)
     execution, error = run(workers)
@@ -127,7 +135,7 @@ def test_a_fan_out_does_its_items_and_joins(max_items: int) -> None:
     """Every item is done once, no more at a time than `concurrency`, and what follows waits for the join."""
     plan = plan_of(fan_out("f", max_items=max_items), stage("g", "f"))
     workers = Workers(plan, items=range(10))
-    execution, error = run(workers)
+    _, error = run(workers)
     moves = [move for name, move in workers.messages if name == "f"]
     assert (error, moves) == (None, ["open", *["item"] * 10, "join"])
     assert workers.most_items_at_work == 3
@@ -192,8 +200,7 @@ def test_a_wait_costs_no_worker() -> None:
     """A wait is a native Wait between two short messages, which tell PostgreSQL of its begin and its end."""
     plan = plan_of(stage("a"), wait("w", "a", for_s=3600), stage("b", "w"), deadline_s=9000)
     workers = Workers(plan)
-    execution, error = run(workers)
-    assert error is None
+    assert run(workers)[1] is None
     assert [move for name, move in workers.messages if name == "w"] == ["begin", "end"]
     assert workers.began["b"] == 1 + 1 + 3600 + 1
     assert only(plan, "w.until")["Type"] == "Wait"
@@ -201,9 +208,12 @@ def test_a_wait_costs_no_worker() -> None:
 
 def saga(*, answers: dict[str, Answer]) -> Workers:
     stages = [
-        stage("book", undo="unbook"), stage("pay", "book", undo="refund"), stage("send", "pay", retry={"max_attempts": 1}),
-        stage("unbook"), stage("refund"),
-    ]  # fmt: skip
+        stage("book", undo="unbook"),
+        stage("pay", "book", undo="refund"),
+        stage("send", "pay", retry={"max_attempts": 1}),
+        stage("unbook"),
+        stage("refund"),
+    ]
     plan = plan_of(*stages, output="send")
     return Workers(plan, answer=lambda name, _attempt: answers.get(name, "go"))
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from steersman.tasks.asl.compile import Compiled
 from steersman.tasks.words import StageStatus, TaskStatus
-from tests.unit.tasks.asl.runs import compiled, plan_of, run
+from tests.unit.tasks.asl.runs import compiled, run
 from tests.unit.tasks.asl.workers import Workers
 from tests.unit.tasks.carrier import Answer
 from tests.unit.tasks.dags import Dag, dags
@@ -47,7 +47,9 @@ def test_a_state_machine_ends_a_task_as_the_queue_does(script: Script, seed: int
 @given(dags(LARGEST_DAG), st.integers(0, 2**32))
 def test_every_stage_starts_as_soon_as_it_may(dag: Dag, seed: int) -> None:
     """A stage starts in the moment in which the last stage that it waits for ends: its needs, and what was added."""
-    answers: dict[str, Answer] = {node.name: "go" if number % 3 else "stay" for number, node in enumerate(dag.nodes)}
+    answers: dict[str, Answer] = {
+        node.name: "go" if number % 3 else "stay" for number, node in enumerate(dag.nodes)
+    }
     script = Script(dag.document(), {name: [answer] for name, answer in answers.items()})
     workers = workers_of(script, seed)
     workers.input = dag.input

@@ -65,7 +65,7 @@ def ordered(needs: Needs) -> set[Pair]:
 
 
 def has_n(names: Sequence[str], pairs: set[Pair]) -> bool:
-    """Say whether four stages lie as in an N (a<c, b<c, b<d, and nothing else): then no series-parallel order is there."""
+    """Say whether four stages lie as in an N (a<c, b<c, b<d, nothing else): no series-parallel order has one."""
     return any(
         {(a, c), (b, c), (b, d)} == {pair for pair in permutations((a, b, c, d), 2) if pair in pairs}
         for a, b, c, d in permutations(names, 4)
