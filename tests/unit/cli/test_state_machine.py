@@ -36,7 +36,7 @@ def write(folder: Path, document: Any) -> str:
 
 
 def test_a_file_is_compiled_without_a_cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What is printed for a file is a state machine's definition and nothing else, its queues under the given address."""
+    """What is printed for a file is a definition and nothing else, its queues under the given address."""
     told = compiled(monkeypatch, write(tmp_path, CHAIN), "--queue-prefix", "https://q.example/s-")
     definition = json.loads(told)
     assert (definition["StartAt"], set(definition["States"])) == ("a", {"a", "b"})

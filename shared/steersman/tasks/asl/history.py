@@ -61,9 +61,9 @@ def _events(template: Template, machine: dict[str, Any]) -> int:
 def _state_events(template: Template, name: str, state: dict[str, Any]) -> int:
     match state["Type"]:
         case "Task":
-            retries = sum(
-                one["MaxAttempts"] for one in state["Retry"] if one["ErrorEquals"] != ["States.ALL"]
-            )
+            # The worker counts all attempts together, whatever they failed of.
+            counted = [one for one in state["Retry"] if one["ErrorEquals"] != ["States.ALL"]]
+            retries = max(int(one["MaxAttempts"]) for one in counted)
             return _TASK + _ATTEMPT * retries
         case "Parallel":
             return _GROUP + sum(_events(template, branch) for branch in state["Branches"])

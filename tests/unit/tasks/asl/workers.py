@@ -8,7 +8,6 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
 from typing import Any
 
 from steersman.tasks.asl.words import Failure, Move
@@ -152,7 +151,3 @@ class Workers:
             return
         if not when[name]:
             self._free(name, self.plan.skipped(name), now, when)
-
-
-def never(_stage: str, _move: str, _number: int) -> float:
-    return inf
