@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 from steersman.tasks.asl.order import Order, bits
 
-EXACT_STAGES = (
-    12  # parts of up to so many stages that have no cut of their own get the fewest waits for certain
-)
+# Parts of up to so many stages that have no cut of their own get the fewest waits for certain.
+EXACT_STAGES = 12
 
 
 @dataclass(frozen=True)
