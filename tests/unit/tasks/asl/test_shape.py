@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations, permutations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from steersman.tasks.asl.parts import Parallel, Series, Tree
@@ -116,6 +116,9 @@ def test_a_series_parallel_dag_keeps_its_order(tree: Tree) -> None:
     assert (shape.joins, shape.added_waits) == ((), 0)
 
 
+@example(
+    {"a": [], "b": ["a"], "c": [], "d": ["b", "c"], "e": ["a"], "f": ["b", "e"]}
+)  # sparse cuts take 3, not 2
 @given(needs_of(6))
 @settings(deadline=None, max_examples=400)
 def test_small_dags_get_the_fewest_added_waits(needs: Needs) -> None:
