@@ -5,7 +5,18 @@ from collections.abc import Callable
 
 import typer
 
-from steersman.cli import again, audit, dead, demo, failures, invoke, local, schedules, work
+from steersman.cli import (
+    again,
+    audit,
+    dead,
+    demo,
+    failures,
+    invoke,
+    local,
+    schedules,
+    state_machine,
+    work,
+)
 
 app = typer.Typer(
     name="steersman",
@@ -35,6 +46,7 @@ for command in COMMANDS:
     app.command()(command)
 for command in (again.rerun, again.clone):
     work.tasks.command()(command)
+work.templates.command("compile")(state_machine.compile_published)
 app.add_typer(work.tasks, name="tasks")
 app.add_typer(dead.dead, name="dead")
 app.add_typer(work.templates, name="templates")

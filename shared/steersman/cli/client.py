@@ -107,6 +107,11 @@ class Client:
     def template(self, name: str, version: int, project: str) -> dict[str, Any]:
         return self._get(f"/v1/templates/{name}/versions/{version}", project=project)
 
+    def newest_template(self, name: str, project: str) -> dict[str, Any]:
+        page = self.templates(project=project, limit=200)["templates"]
+        version = next((template["version"] for template in page if template["name"] == name), 1)
+        return self.template(name, version, project)
+
     def template_diff(self, name: str, project: str, **versions: int | None) -> dict[str, Any]:
         return self._get(f"/v1/templates/{name}/diff", project=project, **versions)
 

@@ -200,10 +200,8 @@ def show_template(
     json_output: Annotated[bool, Json] = False,
 ) -> None:
     """Show a version of a template (default: the newest)."""
-    if version is None:
-        page = client().templates(project=project, limit=200)["templates"]
-        version = next((t["version"] for t in page if t["name"] == name), 1)
-    found = client().template(name, version, project)
+    api = client()
+    found = api.template(name, version, project) if version else api.newest_template(name, project)
     if json_output:
         show.json(found)
         return
