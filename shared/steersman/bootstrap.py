@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from steersman.knowledge.library import Library
     from steersman.projects.service import Projects
     from steersman.tasks.engine import Engine
+    from steersman.tasks.flood import Flood
     from steersman.tasks.live import LiveTasks
     from steersman.tasks.open_work import OpenWork
     from steersman.tasks.plans import Plans
@@ -103,6 +104,12 @@ class Parts:
         return OpenWork(self.redis)
 
     @cached_property
+    def flood(self) -> "Flood":
+        from steersman.tasks.flood import Flood
+
+        return Flood(self.redis, tasks=self.settings.flood_tasks)
+
+    @cached_property
     def plans(self) -> "Plans":
         from steersman.tasks.plans import Plans
 
@@ -130,6 +137,7 @@ class Parts:
             plans=self.plans,
             projects=self.projects,
             open_work=self.open_work,
+            flood=self.flood,
             lanes=self.settings.lanes,
             warn=self.warn,
             reach=self.reach,

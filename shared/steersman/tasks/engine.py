@@ -39,13 +39,14 @@ PATIENCE_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # waits for a database that does not tak
 
 @dataclass(frozen=True)
 class Message:
-    """An SQS message as a stage function receives it from `lane` of its queue."""
+    """An SQS message as a stage function receives it from `lane` of its queue; `group` is whom it is for."""
 
     id: str
     body: str
     queue: str
     lane: str
     receive_count: int = 1
+    group: str = ""
 
 
 @dataclass
@@ -59,8 +60,10 @@ class Report:
 
 @dataclass
 class _Batch:
-    """What was claimed: attempts and leases, whether their start was told, stages to mend, views that may be stale."""
+    """What was claimed from a lane: attempts and leases, whether their start was told, stages to mend, views that may
+    be stale."""
 
+    lane: str
     leases: list[Lease] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     told: bool = False
@@ -97,25 +100,26 @@ class Engine:
         self._runner = Runner(registry, rng or random.Random(), reach)  # noqa: S311 - jitter, not a secret
 
     def run(self, messages: Sequence[Message], time_left_s: Callable[[], float] = lambda: inf) -> Report:
-        """Do a batch of messages, up to MAX_JOBS jobs at a time; jobs that there is no time for are sent again.
+        """Do a batch of messages of one queue and lane, up to MAX_JOBS jobs at a time.
 
+        Jobs that there is no time for are sent again.
         Unavailable (of the database) means that all messages must be delivered again.
         """
         report = Report()
         jobs = self._unpack(messages, report)
         for start in range(0, len(jobs), MAX_JOBS):
             if start and time_left_s() < MAX_JOBS_S:
-                self._postpone(jobs[start:], messages[0], report)
+                self._postpone(jobs[start:], messages, report)
                 break
-            if not self._do(jobs[start : start + MAX_JOBS], report):
+            if not self._do(jobs[start : start + MAX_JOBS], messages[0].lane, report):
                 report.failed_messages = [message.id for message in messages]
                 break
         return report
 
-    def _do(self, jobs: Sequence[Job], report: Report) -> bool:
+    def _do(self, jobs: Sequence[Job], lane: str, report: Report) -> bool:
         """Do some jobs from claim to send; False means that their messages must come again."""
         self._reach("engine.received")
-        batch = self._claim(jobs, report)
+        batch = self._claim(jobs, lane, report)
         outcomes = self._runner.run(batch.attempts, lambda waited_s: self._while_running(batch, waited_s))
         self._reach("engine.ran")
         facts: list[Fact] = []
@@ -128,7 +132,7 @@ class Engine:
             report.counts[str(outcome.decision.status)] += 1
         report.facts += facts
         try:
-            self._send(batch.attempts, outcomes, facts)
+            self._send(batch, outcomes, facts)
             self._reach("engine.sent")
             # After the followers are sent: they need not wait until somebody was told (docs/adr/0005).
             self._publish(facts)
@@ -141,9 +145,10 @@ class Engine:
             return False
         return True
 
-    def _postpone(self, jobs: Sequence[Job], message: Message, report: Report) -> None:
+    def _postpone(self, jobs: Sequence[Job], messages: Sequence[Message], report: Report) -> None:
         report.counts["postponed"] += len(jobs)
-        self._queues.send([Delivery(message.queue, message.lane, job) for job in jobs])
+        left = set(jobs)
+        self._queues.send([one for message in messages for one in _again(message) if one.job in left])
 
     def _unpack(self, messages: Sequence[Message], report: Report) -> list[Job]:
         """Return the jobs to claim, the latest attempt of each stage. Redelivered packs are split, not run."""
@@ -158,7 +163,7 @@ class Engine:
                 continue
             if message.receive_count > 1 and len(pack) > 1:
                 # One of them may have killed the worker: each goes on alone, so that it takes no other with it.
-                self._queues.send_alone([Delivery(message.queue, message.lane, job) for job in pack])
+                self._queues.send_alone(_again(message))
                 report.counts["split"] += len(pack)
                 continue
             for job in pack:
@@ -167,12 +172,12 @@ class Engine:
                     jobs[job.task_id, job.stage] = job
         return list(jobs.values())
 
-    def _claim(self, jobs: Sequence[Job], report: Report) -> "_Batch":
+    def _claim(self, jobs: Sequence[Job], lane: str, report: Report) -> "_Batch":
         lease_id = new_id()  # one for the whole batch: who holds it is this call
         leases = [Lease(*job, lease_id) for job in jobs]
         rows = attempt_store.claim(self._database, leases, lease_s=LEASE_S)
         self._reach("engine.claimed")
-        batch = _Batch(leases=[row["lease"] for row in rows])
+        batch = _Batch(lane if lane in self._lanes else "", leases=[row["lease"] for row in rows])
         plans = self._plans_of({row["template_id"] for row in rows})
         projects = {text: UUID(text) for text in {row["project_id"] for row in rows}}
         for row in rows:
@@ -222,9 +227,9 @@ class Engine:
                 self._sleep(patience_s)
         return attempt_store.complete(self._database, outcomes)
 
-    def _send(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome], facts: Sequence[Fact]) -> None:
+    def _send(self, batch: "_Batch", outcomes: Sequence[Outcome], facts: Sequence[Fact]) -> None:
         """Send what became ready, what is tried again, and the dead letters."""
-        by_task = {attempt.job.task_id.int: attempt for attempt in attempts}
+        by_task = {attempt.job.task_id.int: attempt for attempt in batch.attempts}
         retried = [one for one in outcomes if one.decision.retry_delay_s]
         delays = {(one.task_id, one.stage): one.decision.retry_delay_s for one in retried}
         failed = {fact.task_id.int for fact in facts if fact.event == "task.failed"}
@@ -241,9 +246,9 @@ class Engine:
                 delay_s = delays.get((fact.task_id, stage)) or 0.0
                 job = Job(fact.task_id, stage, (fact.attempt or 1) + 1)
                 if delay_s <= MAX_DELAY_S:  # else the sweep sends it when its time has come
-                    deliveries.append(self._delivery(attempt, job, ceil(delay_s)))
+                    deliveries.append(self._delivery(attempt, batch.lane, job, ceil(delay_s)))
             for freed in fact.frees or ():
-                deliveries.append(self._delivery(attempt, Job(fact.task_id, freed, 1)))
+                deliveries.append(self._delivery(attempt, batch.lane, Job(fact.task_id, freed, 1)))
         self._queues.send(deliveries)
         self._send_dead(letters)
 
@@ -251,9 +256,11 @@ class Engine:
         for queue, dead in letters.items():
             self._queues.send_dead(queue, dead)
 
-    def _delivery(self, attempt: Attempt, job: Job, delay_s: int = 0) -> Delivery:
+    def _delivery(self, attempt: Attempt, lane: str, job: Job, delay_s: int = 0) -> Delivery:
+        """Address a job to the lane that its task is in; by its priority where that lane is gone."""
+        row = attempt.row
         queue = attempt.plan.stage(job.stage).queue
-        return Delivery(queue, self._lane_of[attempt.row["priority"]], job, delay_s)
+        return Delivery(queue, lane or self._lane_of[row["priority"]], job, delay_s, row["project_id"])
 
     def _mend(self, batch: "_Batch") -> None:
         """A job found done or replaced may come again because its worker died before it sent and told: do that now."""
@@ -277,6 +284,15 @@ class Engine:
         except Unavailable as exc:
             # Postgres has the truth; readers rebuild what Redis lacks.
             self._warn("events were not published", {"reason": exc.message})
+
+
+def _again(message: Message) -> list[Delivery]:
+    """Return what sends the jobs of a message once more, the way it came; nothing for one that is not ours."""
+    try:
+        pack = unpack(message.body)
+    except ValueError:
+        return []
+    return [Delivery(message.queue, message.lane, job, 0, message.group) for job in pack]
 
 
 def _started(attempt: Attempt) -> Fact:

@@ -9,9 +9,9 @@ WITH open AS MATERIALIZED (
   ORDER BY id
   LIMIT %(window)s
 ), stranded AS (
-  SELECT o.id AS task_id, s.name AS stage, s.queue, s.attempt, o.priority, o.deadline_passed
+  SELECT o.id AS task_id, s.project_id, s.name AS stage, s.queue, s.attempt, o.priority, o.deadline_passed
   FROM open o CROSS JOIN LATERAL (
-    SELECT name, queue, attempt
+    SELECT name, project_id, queue, attempt
     FROM task_stages s
     WHERE s.task_id = o.id AND s.status IN ('pending', 'ready', 'running', 'awaiting')
       AND (o.deadline_passed
