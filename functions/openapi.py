@@ -6,13 +6,13 @@ from pathlib import Path
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from functions.api import agents, documents, events, health, tasks, templates
+from functions.api import agents, documents, events, health, projects, tasks, templates
 from steersman.http.openapi import generate, text
 
 
 def routers() -> list[APIGatewayHttpRouter]:
     """Return the routers of every HTTP function."""
-    return [module.router for module in (tasks, events, templates, agents, documents, health)]
+    return [module.router for module in (tasks, events, templates, agents, documents, projects, health)]
 
 
 def main() -> None:

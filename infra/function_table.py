@@ -85,6 +85,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     _api("events"),
     _api("templates"),
     _api("agents"),
+    _api("projects"),
     _api("documents", Access.DOCUMENTS, Access.MODELS, memory_mb=1024),
     _api("health", Access.SEE_QUEUES, Access.MODELS),
     _stage("intent", Queue.INTENT),

@@ -58,6 +58,7 @@ NEEDS: Mapping[str, Need] = {
     "api-events": Need({**CORE, **HTTP}, (*_REQUEST, "redis"), (*_API, "tasks")),
     "api-templates": Need({**CORE, **HTTP, **SCHEMAS}, _REQUEST, (*_API, "projects", "database")),
     "api-agents": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "database")),
+    "api-projects": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "database")),
     "api-documents": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "library")),
     "api-health": Need({**CORE, **HTTP}, _REQUEST, (*_API, "health")),
     "ops-migrate": Need({**CORE, **MIGRATION}, (), ("logger",)),

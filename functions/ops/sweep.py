@@ -17,6 +17,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
             lanes=parts().settings.lanes,
             warn=parts().warn,
             stranded_after_s=parts().settings.stranded_after_s,
+            limits=parts().limits,
             reach=parts().reach,
         )
     parts().logger.fact("swept", **vars(swept))

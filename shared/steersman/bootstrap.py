@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from steersman.projects.service import Projects
     from steersman.tasks.engine import Engine
     from steersman.tasks.flood import Flood
+    from steersman.tasks.limits import Limits
     from steersman.tasks.live import LiveTasks
     from steersman.tasks.open_work import OpenWork
     from steersman.tasks.plans import Plans
@@ -162,7 +163,23 @@ class Parts:
             plans=Plans(self.engine_database),
             lanes=self.settings.lanes,
             warn=self.warn,
+            limits=self.limits,
             reach=self.reach,
+        )
+
+    @cached_property
+    def limits(self) -> "Limits":
+        from steersman.cache.slots import Slots
+        from steersman.projects.limits import KnownLimits
+        from steersman.tasks.engine import LEASE_S
+        from steersman.tasks.limits import Limits
+
+        return Limits(
+            slots=Slots(self.redis),
+            projects=KnownLimits(self.engine_database),
+            registry=self.registry,
+            hold_s=LEASE_S,
+            warn=self.warn,
         )
 
     @cached_property

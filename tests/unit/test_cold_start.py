@@ -52,6 +52,7 @@ BUDGETS: Mapping[str, int] = {
     "api-events": 440,
     "api-templates": 435,
     "api-agents": 425,
+    "api-projects": 425,
     "api-documents": 425,
     "api-health": 420,
     "stage-intent": 310,

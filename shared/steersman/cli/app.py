@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from steersman.cli import demo, failures, invoke, local, work
+from steersman.cli import demo, failures, invoke, limits, local, work
 
 app = typer.Typer(
     name="steersman",
@@ -35,6 +35,7 @@ for command in COMMANDS:
 app.add_typer(work.tasks, name="tasks")
 app.add_typer(work.templates, name="templates")
 app.add_typer(work.agents, name="agents")
+app.add_typer(limits.limits, name="limits")
 
 
 def main() -> None:

@@ -96,6 +96,12 @@ class Client:
     def agent(self, agent_id: str, project: str) -> dict[str, Any]:
         return self._get(f"/v1/agents/{agent_id}", project=project)
 
+    def limits(self, project: str) -> dict[str, Any]:
+        return self._get(f"/v1/projects/{project}/limits")
+
+    def set_limits(self, project: str, limits: Mapping[str, Any]) -> dict[str, Any]:
+        return self._put(f"/v1/projects/{project}/limits", limits)
+
     def add_document(self, document: Mapping[str, Any]) -> dict[str, Any]:
         return self._post("/v1/documents", document)
 
@@ -109,6 +115,9 @@ class Client:
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         headers = {"content-type": "application/json", "idempotency-key": uuid4().hex}
         return self._answer("POST", path, content=dumps(body), headers=headers)
+
+    def _put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._answer("PUT", path, content=dumps(body), headers={"content-type": "application/json"})
 
     def _answer(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         try:

@@ -22,6 +22,7 @@ PRIVILEGES: dict[str, LiteralString] = {
     "task_histories": "SELECT, INSERT, UPDATE",
     "task_stages": "SELECT, INSERT, UPDATE",
     "projects": "SELECT, INSERT, UPDATE",
+    "project_limits": "SELECT, INSERT, UPDATE",
 }
 
 RELATIONS = """

@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from decimal import Decimal
 from functools import lru_cache
@@ -19,6 +19,7 @@ from steersman.errors import AgentError, Fault, InvalidResult, NoAgent, StageTim
 from steersman.failpoints import Reach, unarmed
 from steersman.json import dumps, loads
 from steersman.tasks.attempt_store import Lease, Outcome
+from steersman.tasks.limits import Chosen
 from steersman.tasks.planner import (
     BudgetSpent,
     DeadlinePassed,
@@ -35,11 +36,14 @@ MAX_OUTPUT_BYTES = 256 * 1024
 MAX_COST_USD = 1_000_000
 MAX_TOKENS = 10**12
 MAX_PARALLEL_AGENTS = 16
+MAX_ALTERNATIVES = 5  # agents that are asked for a place instead of the one that is preferred
 QUICK_S = 0.02  # of agents that answer sooner, nobody need be told that they are at work
 
 Answer = StageResult | SteersmanError
 # Called while agents are at work, with the seconds since they began; returns after how many it is to be called again.
 WhileRunning = Callable[[float], float]
+# Told whom each attempt was given to, before any agent is asked; may take attempts away or give them to others.
+Admit = Callable[["Choice"], None]
 
 
 class Attempt(NamedTuple):
@@ -89,16 +93,21 @@ class Runner:
         self._rng = rng
         self._pool = ThreadPoolExecutor(max_workers=MAX_PARALLEL_AGENTS, thread_name_prefix="agent")
 
-    def run(self, attempts: Sequence[Attempt], while_running: WhileRunning) -> list[Outcome]:
-        """Return one outcome for each attempt, in any order; nothing is raised for an agent's failure."""
+    def run(
+        self, attempts: Sequence[Attempt], while_running: WhileRunning, admit: Admit = lambda _: None
+    ) -> list[Outcome]:
+        """Return one outcome for each attempt that was not taken away, in any order; nothing is raised for an agent's
+        failure.
+        """
         outcomes: list[Outcome] = []
-        choice = _Choice(self._registry)
+        choice = Choice(self._registry)
         for attempt in attempts:
             decision = self._settled(attempt)
             if decision is None and not choice.add(attempt):
                 decision = self._failed(attempt, _no_agent(attempt))
             if decision is not None:
                 outcomes.append(_outcome(attempt, decision))
+        admit(choice)
         calls = [
             _Call(candidate, group, self._start(candidate, group)) for candidate, group in choice.groups()
         ]
@@ -164,7 +173,7 @@ def _allowed_s(group: Sequence[Attempt]) -> float:
     return min(group[0].job.timeout_s * waves, MAX_STAGE_TIMEOUT_S)
 
 
-class _Choice:
+class Choice:
     """The agents chosen for a batch: attempts of the same agent and time limit make one call."""
 
     def __init__(self, registry: Registry) -> None:
@@ -187,8 +196,41 @@ class _Choice:
             return False
         if len(able) > 1:
             self._load[candidate.id] += 1
-        self._groups.setdefault((id(candidate), job.timeout_s), (candidate, []))[1].append(attempt)
+        self._give(attempt, candidate)
         return True
+
+    def _give(self, attempt: Attempt, candidate: Candidate) -> None:
+        key = (id(candidate), attempt.job.timeout_s)
+        self._groups.setdefault(key, (candidate, []))[1].append(attempt)
+
+    def agents(self) -> Iterator[Candidate]:
+        return (candidate for candidate, _ in self._groups.values())
+
+    def projects(self) -> Iterator[UUID]:
+        return (UUID(int=project_id) for _, project_id in self._able)
+
+    def chosen(self) -> list[Chosen]:
+        """Return each attempt with its agent, and behind it others that could do it, the better first."""
+        return [
+            Chosen(attempt, [candidate, *self._others(attempt, candidate)])
+            for candidate, group in self._groups.values()
+            for attempt in group
+        ]
+
+    def _others(self, attempt: Attempt, candidate: Candidate) -> list[Candidate]:
+        job = attempt.job
+        able = self._able[job.capability, job.project_id.int]
+        if len(able) == 1:
+            return []
+        avoid = (attempt.row["last_error"] or {}).get("agent")
+        ranked = selection.ranked(able, project_id=job.project_id, load=self._load, avoid=avoid)
+        return [other for other in ranked if other is not candidate][:MAX_ALTERNATIVES]
+
+    def regroup(self, given: Iterable[tuple[Attempt, Candidate]]) -> None:
+        """Give these attempts, and no others, to these agents."""
+        self._groups = {}
+        for attempt, candidate in given:
+            self._give(attempt, candidate)
 
     def groups(self) -> Collection[tuple[Candidate, list[Attempt]]]:
         return self._groups.values()

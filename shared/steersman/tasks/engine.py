@@ -21,7 +21,9 @@ from steersman.failpoints import Reach, unarmed
 from steersman.ids import new_id
 from steersman.tasks import attempt_store, unsent_store
 from steersman.tasks.attempt_store import Completion, Lease, Outcome
-from steersman.tasks.attempts import Attempt, Runner
+from steersman.tasks.attempts import Attempt, Choice, Runner
+from steersman.tasks.gate import Gate
+from steersman.tasks.limits import Admission, Limits
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.log_store import Fact
 from steersman.tasks.planner import Plan
@@ -63,12 +65,14 @@ class _Batch:
     """What was claimed from a lane: attempts and leases, whether their start was told, stages to mend, views that may
     be stale."""
 
-    lane: str
+    lane: str = ""  # empty: as the priority says
     leases: list[Lease] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     told: bool = False
     mend: list[tuple[UUID, str]] = field(default_factory=list)
     stale_views: list[UUID] = field(default_factory=list)
+    admission: Admission | None = None
+    gone: list[Job] = field(default_factory=list)  # for which a place may be kept that they do not need
 
 
 class Engine:
@@ -84,6 +88,7 @@ class Engine:
         plans: Plans,
         lanes: tuple[Lane, ...],
         warn: Warn,
+        limits: Limits | None = None,
         rng: random.Random | None = None,
         reach: Reach = unarmed,
         sleep: Callable[[float], None] = time.sleep,
@@ -97,7 +102,9 @@ class Engine:
         self._lanes = lanes
         self._lane_of = {str(priority): lane_for(priority, lanes) for priority in Priority}
         self._warn = warn
-        self._runner = Runner(registry, rng or random.Random(), reach)  # noqa: S311 - jitter, not a secret
+        rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
+        self._runner = Runner(registry, rng, reach)
+        self._gate = Gate(database, queues, limits, warn, rng) if limits else None
 
     def run(self, messages: Sequence[Message], time_left_s: Callable[[], float] = lambda: inf) -> Report:
         """Do a batch of messages of one queue and lane, up to MAX_JOBS jobs at a time.
@@ -119,8 +126,13 @@ class Engine:
     def _do(self, jobs: Sequence[Job], lane: str, report: Report) -> bool:
         """Do some jobs from claim to send; False means that their messages must come again."""
         self._reach("engine.received")
-        batch = self._claim(jobs, lane, report)
-        outcomes = self._runner.run(batch.attempts, lambda waited_s: self._while_running(batch, waited_s))
+        batch = self._claim(jobs, report)
+        batch.lane = lane if lane in self._lanes else ""
+        outcomes = self._runner.run(
+            batch.attempts,
+            lambda waited_s: self._while_running(batch, waited_s),
+            lambda choice: self._admit(batch, choice, report),
+        )
         self._reach("engine.ran")
         facts: list[Fact] = []
         if outcomes:
@@ -134,6 +146,8 @@ class Engine:
         try:
             self._send(batch, outcomes, facts)
             self._reach("engine.sent")
+            if self._gate:
+                self._gate.give_way(batch.admission, batch.gone, outcomes)
             # After the followers are sent: they need not wait until somebody was told (docs/adr/0005).
             self._publish(facts)
             self._reach("engine.published")
@@ -172,12 +186,12 @@ class Engine:
                     jobs[job.task_id, job.stage] = job
         return list(jobs.values())
 
-    def _claim(self, jobs: Sequence[Job], lane: str, report: Report) -> "_Batch":
+    def _claim(self, jobs: Sequence[Job], report: Report) -> "_Batch":
         lease_id = new_id()  # one for the whole batch: who holds it is this call
         leases = [Lease(*job, lease_id) for job in jobs]
         rows = attempt_store.claim(self._database, leases, lease_s=LEASE_S)
         self._reach("engine.claimed")
-        batch = _Batch(lane if lane in self._lanes else "", leases=[row["lease"] for row in rows])
+        batch = _Batch(leases=[row["lease"] for row in rows])
         plans = self._plans_of({row["template_id"] for row in rows})
         projects = {text: UUID(text) for text in {row["project_id"] for row in rows}}
         for row in rows:
@@ -195,10 +209,14 @@ class Engine:
 
     def _judge(self, refused: Sequence[Lease], batch: "_Batch", report: Report) -> None:
         """Account for jobs that are not ours. A busy one is dropped: its lease has a holder, or the sweep."""
+        ended: set[tuple[UUID, str]] = set()
         for row in attempt_store.judge(self._database, refused):
             report.counts[row["verdict"]] += 1
             if row["verdict"] in {"done", "stale"}:
                 batch.mend.append((row["task_id"], row["stage"]))
+            if row["verdict"] != "busy":
+                ended.add((row["task_id"], row["stage"]))
+        batch.gone += [Job(*one[:3]) for one in refused if (one.task_id, one.stage) in ended]
 
     def _plans_of(self, template_ids: set[str]) -> dict[str, Plan]:
         found = self._plans.of(UUID(text) for text in template_ids)
@@ -215,7 +233,20 @@ class Engine:
                 attempt_store.renew(self._database, batch.leases, lease_s=LEASE_S)
             except Unavailable as exc:
                 self._warn("leases were not renewed", {"reason": exc.message})
+            if self._gate:
+                self._gate.keep(batch.admission)
         return RENEW_S
+
+    def _admit(self, batch: "_Batch", choice: Choice, report: Report) -> None:
+        """Keep back the attempts for which a limit leaves no place."""
+        if self._gate is None:
+            return
+        batch.admission = self._gate.admit(choice, lambda one, job: self._delivery(one, batch.lane, job))
+        if batch.admission and batch.admission.refused:
+            away = {id(one.attempt) for one in batch.admission.refused}
+            batch.attempts = [attempt for attempt in batch.attempts if id(attempt) not in away]
+            batch.leases = [attempt.lease for attempt in batch.attempts]
+            report.counts["waiting"] += len(away)
 
     def _complete(self, outcomes: Sequence[Outcome]) -> Completion:
         """Store results; a database that is away is waited for, because another attempt costs more."""

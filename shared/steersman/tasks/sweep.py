@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from steersman.aws.queues import StageQueues
+from steersman.aws.queues import Delivery, StageQueues
 from steersman.db.connection import Database
 from steersman.errors import Unavailable
 from steersman.failpoints import Reach, unarmed
 from steersman.tasks import sweep_store, task_store
+from steersman.tasks.limits import Limits
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.planner import DeadlinePassed, describe
@@ -21,11 +22,15 @@ LIMIT = 1000
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep did: `asleep` when the flag said that nothing is open and Postgres was left alone."""
+    """What a sweep did: `asleep` when the flag said that nothing is open and Postgres was left alone.
+
+    `freed` stages waited for places that had become free without a word.
+    """
 
     asleep: bool
     sent: int = 0
     expired: int = 0
+    freed: int = 0
 
 
 def sweep(
@@ -37,6 +42,7 @@ def sweep(
     lanes: tuple[Lane, ...],
     warn: Warn,
     stranded_after_s: float,
+    limits: Limits | None = None,
     reach: Reach = unarmed,
 ) -> Swept:
     """Do one sweep; harmless to repeat, and to run twice at once. What has been ready for `stranded_after_s`
@@ -62,9 +68,13 @@ def sweep(
     if lost:
         sweep_store.resent(database, lost)
         _quietly(lambda: live.outdate(sorted({row["task_id"] for row in lost})), warn)
+    freed: list[Delivery] = []
+    if limits is not None:
+        _quietly(lambda: freed.extend(limits.heal()), warn)
+        queues.send(freed)
     if not rows and not sweep_store.any_open(database):
         _quietly(lambda: open_work.quiet(count), warn)
-    return Swept(asleep=False, sent=len(lost), expired=len(expired))
+    return Swept(asleep=False, sent=len(lost), expired=len(expired), freed=len(freed))
 
 
 def _stranded(database: Database, older_than_s: float) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ UNKNOWN = {
     "document_id": str(uuid4()),
     "name": "x",
     "version": "1",
+    "slug": "nowhere",
 }
 BODIES: dict[str, Any] = {
     "/v1/tasks": {"input": {"question": "why?"}},
@@ -31,6 +32,8 @@ BODIES: dict[str, Any] = {
     "/v1/templates": {"template": {}, "validate_only": True},
     "/v1/documents": {"source_uri": "x", "media_type": "text/plain", "content": "Some words."},
 }
+
+ALL_BODIES: dict[str, Any] = {**BODIES, "/v1/projects/{slug}/limits": {"max_running_stages": 5}}
 
 
 def real(path: str) -> str:
@@ -80,14 +83,16 @@ def test_every_operation_is_described() -> None:
 def test_every_route_keeps_the_conventions(functions: Functions) -> None:
     """Each route answers with the correlation id, the rate limit and a described answer, also for what is unknown."""
     for method, path in OPERATIONS:
-        answer = functions.http(method, real(path), BODIES.get(path), headers={"x-correlation-id": "mine-1"})
+        answer = functions.http(
+            method, real(path), ALL_BODIES.get(path), headers={"x-correlation-id": "mine-1"}
+        )
         assert answer.headers["x-correlation-id"] == "mine-1"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.status in ({404} if "{" in path else {200, 201, 202, 422}), (
             f"{method} {path}: {answer.text}"
         )
         made = functions.http(
-            method, real(path), BODIES.get(path), headers={"X-Correlation-Id": "not allowed!"}
+            method, real(path), ALL_BODIES.get(path), headers={"X-Correlation-Id": "not allowed!"}
         )
         assert made.headers["x-correlation-id"] not in {"", "mine-1", "not allowed!"}
 
@@ -191,7 +196,7 @@ def test_over_the_rate_limit(functions: Functions, redis_away: bool) -> None:
     ]
     assert left == ['"default";r=2', '"default";r=1', '"default";r=0']
     for method, path in OPERATIONS:
-        answer = functions.http(method, real(path), BODIES.get(path))
+        answer = functions.http(method, real(path), ALL_BODIES.get(path))
         assert answer.status == 429
         assert 1 <= int(answer.headers["retry-after"]) <= 60
         assert answer.json["retryable"] is True
@@ -211,7 +216,7 @@ def test_without_the_database_every_route_says_when_to_come_back(functions: Func
     for method, path in OPERATIONS:
         if path.startswith("/v1/health") or path == "/v1/openapi.json":
             continue
-        body = {**BODIES, "/v1/templates": TEMPLATE}.get(path)
+        body = {**ALL_BODIES, "/v1/templates": TEMPLATE}.get(path)
         answer = functions.http(method, real(path), body)
         assert answer.status == 503, f"{method} {path}: {answer.text}"
         assert int(answer.headers["retry-after"]) >= 1
@@ -227,7 +232,7 @@ def test_without_redis_every_route_still_answers(functions: Functions) -> None:
     """When Redis is away, every route answers as before: only speed suffers."""
     functions.parts.redis = connect(absent.redis_url())
     for method, path in OPERATIONS:
-        answer = functions.http(method, real(path), {**BODIES, "/v1/templates": TEMPLATE}.get(path))
+        answer = functions.http(method, real(path), {**ALL_BODIES, "/v1/templates": TEMPLATE}.get(path))
         assert answer.status in ({404} if "{" in path else {200, 201, 202, 503}), (
             f"{method} {path}: {answer.text}"
         )

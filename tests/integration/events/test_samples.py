@@ -26,6 +26,9 @@ STATUSES = {
     "health/llm": 200,
     "health/openapi": 200,
     "health/queues": 200,
+    "projects/limits": 200,
+    "projects/list": 200,
+    "projects/set-limits": 200,
     "tasks/batch": 202,
     "tasks/cancel": 200,
     "tasks/create": 202,
@@ -40,7 +43,7 @@ STATUSES = {
 ANSWERS = {
     "ops/migrate": {"agents": 0, "templates": 0},
     "ops/partitions": {"forgotten_keys": 0},
-    "ops/sweep": {"asleep": False, "sent": 0, "expired": 0},
+    "ops/sweep": {"asleep": False, "sent": 0, "expired": 0, "freed": 0},
 }
 STAGES = ("intent", "embedding", "websearch", "executor", "moderator", "respond")
 

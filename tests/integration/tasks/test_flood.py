@@ -69,3 +69,16 @@ def test_a_lane_that_is_gone_is_not_used(rig: Rig) -> None:
     rig.engine.run([type(message)(message.id, message.body, message.queue, "gone")])
     (follower,) = rig.sqs.take_all()
     assert follower.lane == "standard"
+
+
+def test_urgent_work_overtakes(rig: Rig) -> None:
+    """Where lanes are served side by side, an urgent task is done while hundreds that came before it still wait."""
+    plan = rig.publish([stage("a"), stage("b", "a"), stage("c", "b")])
+    flood = [task_id for _ in range(30) for task_id in rig.submit(plan, count=20)]
+    (urgent,) = rig.submit(plan, priority="high")
+    for _ in range(3):
+        for lane in Lane:
+            rig.engine.run(rig.sqs.take_lane(lane, 10))
+    assert rig.task(urgent)["status"] == "completed"
+    rows = rig.database.run("SELECT count(*) AS n FROM task_histories WHERE status = 'completed'")
+    assert rows[0]["n"] < len(flood) / 2

@@ -1,5 +1,5 @@
 -- Among up to `window` open tasks behind `after`, oldest first: stages whose message may be lost (ready long ago, or a
--- lease that ran out; not those sent again lately), stages whose time has come that no message could wait for, and the open stages of tasks past their deadline. Each row also
+-- lease that ran out; not those sent again lately, nor those put back to wait for a place, whose time is ahead), stages whose time has come that no message could wait for, and the open stages of tasks past their deadline. Each row also
 -- says how far the window reached and how many open tasks it held; one of nulls says so where nothing is stranded.
 -- OFFSET 0 keeps the planner from reading all stages there are instead of those of the open tasks.
 WITH open AS MATERIALIZED (
@@ -16,9 +16,10 @@ WITH open AS MATERIALIZED (
     WHERE s.task_id = o.id AND s.status IN ('pending', 'ready', 'running', 'awaiting')
       AND (o.deadline_passed
            OR s.status = 'ready' AND s.resent_at = '-infinity' AND s.ready_at <= now()
-           OR (s.status = 'ready' AND s.ready_at < now() - make_interval(secs => %(older_than_s)s)
-               OR s.status = 'running' AND s.lease_expires_at < now())
-              AND coalesce(s.resent_at < now() - make_interval(secs => %(older_than_s)s), true))
+           OR s.status = 'ready' AND s.ready_at < now() - make_interval(secs => %(older_than_s)s)
+              AND coalesce(s.resent_at < now() - make_interval(secs => %(older_than_s)s), true)
+           OR s.status = 'running' AND s.lease_expires_at < now()
+              AND coalesce(s.resent_at < now() - make_interval(secs => %(older_than_s)s) OR s.resent_at > now(), true))
     OFFSET 0
   ) s
   LIMIT %(limit)s
