@@ -48,7 +48,7 @@ class Settings(BaseModel):
 
     rate_limit_per_minute: int = Field(default=6000, gt=0)
     flood_tasks: int = Field(
-        default=1000,
+        default=500,
         gt=0,
         description="of a project's tasks, how many keep their lane at once, and in any 10 s; more go to `bulk`",
     )

@@ -40,6 +40,7 @@ FORBIDDEN: Mapping[str, tuple[str, ...]] = {
     "api-agents": NO_SCHEMAS,
     "api-documents": NO_SCHEMAS,
     "api-health": NO_SCHEMAS,
+    "api-projects": NO_SCHEMAS,
     "ops-sweep": NOT_OF_STAGES,
     "ops-partitions": (*NOT_OF_STAGES, *NO_SCHEMAS, "redis", "steersman.tasks.engine"),
     "ops-migrate": ("boto3", "numpy", "tokenizers", "wordllama", "httpx", "redis", "limits"),

@@ -144,7 +144,9 @@ def _shares(jobs: Mapping[str, list[Job]]) -> Iterable[tuple[str, list[Job], int
         quiet = [job for _, ours in ordered[CALL_MESSAGES - 1 :] for job in ours]
         ordered = [*ordered[: CALL_MESSAGES - 1], ("", quiet)]
     spare, total = CALL_MESSAGES - len(ordered), sum(len(ours) for _, ours in ordered)
-    return [(group, ours, 1 + spare * len(ours) // total) for group, ours in ordered]
+    shares = [1 + spare * len(ours) // total for _, ours in ordered]
+    shares[0] += CALL_MESSAGES - sum(shares)
+    return [(group, ours, most) for (group, ours), most in zip(ordered, shares, strict=True)]
 
 
 def _in_calls(url: str, entries: list[dict[str, Any]]) -> list[Call]:
