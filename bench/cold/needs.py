@@ -68,6 +68,7 @@ NEEDS: Mapping[str, Need] = {
     ),
     "api-audit": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "database")),
     "api-agents": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "database")),
+    "api-projects": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "database")),
     "api-documents": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "library")),
     "api-health": Need({**CORE, **HTTP}, _REQUEST, (*_API, "health")),
     "ops-migrate": Need({**CORE, **MIGRATION}, (), ("logger",)),

@@ -20,6 +20,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
             warn=parts().warn,
             stranded_after_s=parts().settings.stranded_after_s,
             clockworks=lambda: (parts().due_schedules,),
+            limits=parts().limits,
             reach=parts().reach,
         )
     parts().logger.fact("swept", **vars(swept))

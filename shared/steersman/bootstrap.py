@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from steersman.projects.service import Projects
     from steersman.tasks.approvals import Approvals
     from steersman.tasks.engine import Engine
+    from steersman.tasks.flood import Flood
     from steersman.tasks.letters import DeadLetters
+    from steersman.tasks.limits import Limits
     from steersman.tasks.live import LiveTasks
     from steersman.tasks.open_work import OpenWork
     from steersman.tasks.payloads import Payloads
@@ -120,6 +122,12 @@ class Parts:
         return Payloads(S3Objects(lambda: self.aws("s3"), bucket) if bucket else None)
 
     @cached_property
+    def flood(self) -> "Flood":
+        from steersman.tasks.flood import Flood
+
+        return Flood(self.redis, tasks=self.settings.flood_tasks)
+
+    @cached_property
     def plans(self) -> "Plans":
         from steersman.tasks.plans import Plans
 
@@ -147,6 +155,7 @@ class Parts:
             plans=self.plans,
             projects=self.projects,
             open_work=self.open_work,
+            flood=self.flood,
             lanes=self.settings.lanes,
             warn=self.warn,
             payloads=self.payloads,
@@ -260,7 +269,23 @@ class Parts:
             lanes=self.settings.lanes,
             warn=self.warn,
             payloads=self.payloads,
+            limits=self.limits,
             reach=self.reach,
+        )
+
+    @cached_property
+    def limits(self) -> "Limits":
+        from steersman.cache.slots import Slots
+        from steersman.projects.limits import KnownLimits
+        from steersman.tasks.engine import LEASE_S
+        from steersman.tasks.limits import Limits
+
+        return Limits(
+            slots=Slots(self.redis),
+            projects=KnownLimits(self.engine_database),
+            registry=self.registry,
+            hold_s=LEASE_S,
+            warn=self.warn,
         )
 
     @cached_property

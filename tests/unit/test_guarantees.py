@@ -8,7 +8,7 @@ import pytest
 
 from bench.chaos import rules_followers, rules_run, rules_state, rules_witnesses
 from steersman.settings import Settings
-from steersman.tasks import engine, live, service, sweep
+from steersman.tasks import engine, flood, gate, live, service, sweep
 from tests.unit.tasks.dags import LARGEST
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +54,9 @@ def test_every_rule_of_the_checker_is_named_and_there() -> None:
         f"at most {live.RUNNING_VIEW_S} s old",
         f"is found within {service.LOOK_S:g} s",
         f"DAGs of up to {LARGEST} stages",
+        f"Of a project {Settings.model_fields['flood_tasks'].default} tasks of medium priority at once",
+        f"as many in any {flood.WINDOW_S} s",
+        f"{gate.PUT_BACK_S + PATIENCE_S:g} s of patience",
     ],
 )
 def test_the_times_that_are_told_are_the_codes(words: str) -> None:

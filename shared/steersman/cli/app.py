@@ -12,6 +12,7 @@ from steersman.cli import (
     demo,
     failures,
     invoke,
+    limits,
     local,
     schedules,
     state_machine,
@@ -52,6 +53,7 @@ app.add_typer(dead.dead, name="dead")
 app.add_typer(work.templates, name="templates")
 app.add_typer(schedules.schedules, name="schedules")
 app.add_typer(work.agents, name="agents")
+app.add_typer(limits.limits, name="limits")
 
 
 def main() -> None:

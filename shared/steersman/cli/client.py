@@ -143,6 +143,12 @@ class Client:
     def agent(self, agent_id: str, project: str) -> dict[str, Any]:
         return self._get(f"/v1/agents/{agent_id}", project=project)
 
+    def limits(self, project: str) -> dict[str, Any]:
+        return self._get(f"/v1/projects/{project}/limits")
+
+    def set_limits(self, project: str, limits: Mapping[str, Any]) -> dict[str, Any]:
+        return self._put(f"/v1/projects/{project}/limits", limits)
+
     def add_document(self, document: Mapping[str, Any]) -> dict[str, Any]:
         return self._post("/v1/documents", document)
 
@@ -167,6 +173,9 @@ class Client:
         content = {} if body is None else {"content": dumps(body)}
         kind = {} if body is None else {"content-type": "application/json"}
         return self._answer(method, path, params=query, headers={**kind, **(headers or {})}, **content)
+
+    def _put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._answer("PUT", path, content=dumps(body), headers={"content-type": "application/json"})
 
     def _answer(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         try:

@@ -83,8 +83,10 @@ def brief(value: Any) -> str:
 
 
 def trouble(stage: Mapping[str, Any]) -> str | None:
-    """Return why a stage's last attempt failed, and when the next one comes."""
+    """Return what a stage waits for, or why its last attempt failed, and when the next one comes."""
     message: str | None = (stage["error"] or {}).get("message")
+    if limit := stage.get("waiting_for"):
+        return f"waits for a place of {limit}"
     again = stage.get("next_attempt_at")
     return f"{message}; next attempt {again}" if message and again else message
 

@@ -24,6 +24,7 @@ PRIVILEGES: dict[str, LiteralString] = {
     "task_stages": "SELECT, INSERT, UPDATE",
     "dead_letters": "SELECT, INSERT, UPDATE",
     "projects": "SELECT, INSERT, UPDATE",
+    "project_limits": "SELECT, INSERT, UPDATE",
 }
 
 RELATIONS = """

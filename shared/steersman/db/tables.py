@@ -117,6 +117,16 @@ projects = Table(
     _check("slug", "slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'"),
 )
 
+project_limits = Table(
+    "project_limits",
+    metadata,
+    Column("project_id", Uuid, ForeignKey("projects.id"), primary_key=True),
+    Column("max_running_stages", Integer),
+    _text("updated_by"),
+    *_created_and_updated_at(),
+    _check("max_running_stages", "max_running_stages > 0"),
+)
+
 task_dag_templates = Table(
     "task_dag_templates",
     metadata,
@@ -297,6 +307,7 @@ task_stages = Table(
     Column("next_child", Integer),
     _count("base_attempt", SmallInteger),
     _json("input", nullable=True),
+    _text("waiting_for", nullable=True),
     PrimaryKeyConstraint("task_id", "name"),
     _one_of("queue", Queue),
     _one_of("status", StageStatus),

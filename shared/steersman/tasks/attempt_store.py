@@ -87,6 +87,20 @@ def renew(database: Database, leases: Sequence[Lease], *, lease_s: float) -> int
     return len(database.run(sql("renew"), {**_keys(sorted(leases, key=_order)), "lease_s": lease_s}))
 
 
+def put_back(
+    database: Database, waiting: Sequence[tuple[Lease, str]], *, patience_s: float
+) -> list[dict[str, Any]]:
+    """Give up leases whose attempts wait for what is named beside each; harmless to repeat.
+
+    The sweep leaves them alone for `patience_s` more than others. Returns task_id and stage of those still held.
+    """
+    ordered = sorted(waiting, key=lambda one: _order(one[0]))
+    keys = _keys([lease for lease, _ in ordered])
+    return database.run(
+        sql("put_back"), {**keys, "waiting_for": texts(name for _, name in ordered), "patience_s": patience_s}
+    )
+
+
 def complete(database: Database, outcomes: Sequence[Outcome]) -> Completion:
     """Carry out the decisions on leased attempts; harmless to repeat.
 

@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from decimal import Decimal
 from functools import lru_cache, partial
@@ -29,6 +29,7 @@ from steersman.json import dumps, loads
 from steersman.tasks.attempt_payloads import in_waves, kept
 from steersman.tasks.attempt_store import Lease, Outcome
 from steersman.tasks.expressions import ExpressionFailed
+from steersman.tasks.limits import Chosen
 from steersman.tasks.payloads import Payloads, any_references
 from steersman.tasks.planner import (
     BudgetSpent,
@@ -49,6 +50,7 @@ MAX_MODEL_BYTES = 1000
 MAX_COST_USD = 1_000_000
 MAX_TOKENS = 10**12
 MAX_PARALLEL_AGENTS = 16
+MAX_ALTERNATIVES = 5  # agents that are asked for a place instead of the one that is preferred
 QUICK_S = 0.02  # of agents that answer sooner, nobody need be told that they are at work
 
 Answer = StageResult | SteersmanError
@@ -56,6 +58,8 @@ Step = Decision | Answer | Awaiting | Children | Held | None
 ChildrenOf = Callable[[UUID, str, int], list[Child]]
 # Called while agents are at work, with the seconds since they began; returns after how many it is to be called again.
 WhileRunning = Callable[[float], float]
+# Told whom each attempt was given to, before any agent is asked; may take attempts away or give them to others.
+Admit = Callable[["Choice"], None]
 
 
 class Attempt(NamedTuple):
@@ -153,7 +157,9 @@ class Runner:
         self._rng = rng
         self._pool = ThreadPoolExecutor(max_workers=MAX_PARALLEL_AGENTS, thread_name_prefix="agent")
 
-    def run(self, attempts: Sequence[Attempt], while_running: WhileRunning) -> Ran:
+    def run(
+        self, attempts: Sequence[Attempt], while_running: WhileRunning, admit: Admit = lambda _: None
+    ) -> Ran:
         """Return what came of each attempt, in any order; nothing is raised for an agent's failure.
 
         Where attempts see more large values than fit into memory, they run in waves, one after the other.
@@ -162,7 +168,7 @@ class Runner:
         latest = began + MAX_STAGE_TIMEOUT_S
         jobs = [attempt.job for attempt in attempts]
         if not any_references(jobs):
-            return self._run(attempts, jobs, while_running, latest)
+            return self._run(attempts, jobs, while_running, latest, admit)
         ran = Ran([], [], [], [])
         for wave in in_waves(attempts):
             before = monotonic() - began
@@ -172,7 +178,7 @@ class Runner:
                 continue
             since = partial(_since, before, while_running) if any(ran) else while_running
             whole = self._payloads.whole_jobs([attempt.job for attempt in wave])
-            ran.add(self._run(wave, whole, since, latest))
+            ran.add(self._run(wave, whole, since, latest, admit))
         return ran
 
     def _run(
@@ -181,16 +187,18 @@ class Runner:
         jobs: Sequence[StageJob | SteersmanError],
         while_running: WhileRunning,
         latest: float,
+        admit: Admit,
     ) -> Ran:
         """Run attempts on their `jobs`, whole or an error each, in no longer than `latest` (monotonic)."""
         ran = Ran([], [], [], [])
-        choice = _Choice(self._registry)
+        choice = Choice(self._registry)
         for claimed, whole in zip(attempts, jobs, strict=True):
             attempt, step = self._looked_at(claimed, whole)
             if step is not None:
                 self._sort(ran, attempt, step)
             elif not choice.add(attempt):
                 ran.outcomes.append(_outcome(attempt, self.failed(attempt, _no_agent(attempt))))
+        admit(choice)
         calls = [
             _Call(candidate, group, self._start(candidate, group), latest)
             for candidate, group in choice.groups()
@@ -312,7 +320,7 @@ def _allowed_s(group: Sequence[Attempt]) -> float:
     return min(group[0].job.timeout_s * waves, MAX_STAGE_TIMEOUT_S)
 
 
-class _Choice:
+class Choice:
     """The agents chosen for a batch: attempts of the same agent and time limit make one call."""
 
     def __init__(self, registry: Registry) -> None:
@@ -335,8 +343,41 @@ class _Choice:
             return False
         if len(able) > 1:
             self._load[candidate.id] += 1
-        self._groups.setdefault((id(candidate), job.timeout_s), (candidate, []))[1].append(attempt)
+        self._give(attempt, candidate)
         return True
+
+    def _give(self, attempt: Attempt, candidate: Candidate) -> None:
+        key = (id(candidate), attempt.job.timeout_s)
+        self._groups.setdefault(key, (candidate, []))[1].append(attempt)
+
+    def agents(self) -> Iterator[Candidate]:
+        return (candidate for candidate, _ in self._groups.values())
+
+    def projects(self) -> Iterator[UUID]:
+        return (UUID(int=project_id) for _, project_id in self._able)
+
+    def chosen(self) -> list[Chosen]:
+        """Return each attempt with its agent, and behind it others that could do it, the better first."""
+        return [
+            Chosen(attempt, [candidate, *self._others(attempt, candidate)])
+            for candidate, group in self._groups.values()
+            for attempt in group
+        ]
+
+    def _others(self, attempt: Attempt, candidate: Candidate) -> list[Candidate]:
+        job = attempt.job
+        able = self._able[job.capability, job.project_id.int]
+        if len(able) == 1:
+            return []
+        avoid = (attempt.row["last_error"] or {}).get("agent")
+        ranked = selection.ranked(able, project_id=job.project_id, load=self._load, avoid=avoid)
+        return [other for other in ranked if other is not candidate][:MAX_ALTERNATIVES]
+
+    def regroup(self, given: Iterable[tuple[Attempt, Candidate]]) -> None:
+        """Give these attempts, and no others, to these agents."""
+        self._groups = {}
+        for attempt, candidate in given:
+            self._give(attempt, candidate)
 
     def groups(self) -> Collection[tuple[Candidate, list[Attempt]]]:
         return self._groups.values()

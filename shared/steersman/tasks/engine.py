@@ -21,8 +21,10 @@ from steersman.failpoints import Reach, unarmed
 from steersman.ids import new_id
 from steersman.tasks import attempt_store, undo_store, unsent_store, waiting_store
 from steersman.tasks.attempt_store import Completion, Lease, Outcome
-from steersman.tasks.attempts import Attempt, Ran, Runner
+from steersman.tasks.attempts import Attempt, Choice, Ran, Runner
 from steersman.tasks.families import Families, NestedFailed
+from steersman.tasks.gate import Gate
+from steersman.tasks.limits import Admission, Limits
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.log_store import Fact
 from steersman.tasks.pauses import Pauses
@@ -42,13 +44,14 @@ PATIENCE_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # waits for a database that does not tak
 
 @dataclass(frozen=True)
 class Message:
-    """An SQS message as a stage function receives it from `lane` of its queue."""
+    """An SQS message as a stage function receives it from `lane` of its queue; `group` is whom it is for."""
 
     id: str
     body: str
     queue: str
     lane: str
     receive_count: int = 1
+    group: str = ""
 
 
 @dataclass
@@ -62,13 +65,17 @@ class Report:
 
 @dataclass
 class _Batch:
-    """What was claimed: attempts and leases, whether their start was told, stages to mend, views that may be stale."""
+    """What was claimed from a lane: attempts and leases, whether their start was told, stages to mend, views that may
+    be stale."""
 
+    lane: str = ""  # empty: as the priority says
     leases: list[Lease] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     told: bool = False
     mend: list[tuple[UUID, str]] = field(default_factory=list)
     stale_views: list[UUID] = field(default_factory=list)
+    admissions: list[Admission] = field(default_factory=list)
+    gone: list[Job] = field(default_factory=list)  # for which a place may be kept that they do not need
 
 
 class Engine:
@@ -85,6 +92,7 @@ class Engine:
         lanes: tuple[Lane, ...],
         warn: Warn,
         payloads: Payloads | None = None,
+        limits: Limits | None = None,
         rng: random.Random | None = None,
         reach: Reach = unarmed,
         sleep: Callable[[float], None] = time.sleep,
@@ -98,6 +106,7 @@ class Engine:
         self._lanes = lanes
         self._lane_of = {str(priority): lane_for(priority, lanes) for priority in Priority}
         self._warn = warn
+        rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._families = Families(
             database=database,
             queues=queues,
@@ -110,41 +119,50 @@ class Engine:
         self._pauses = Pauses(database)
         self._runner = Runner(
             registry,
-            rng or random.Random(),  # noqa: S311 - jitter, not a secret
+            rng,
             reach,
             children_of=self._families.results,
             payloads=payloads,
             paused=self._pauses.stop,
         )
+        self._gate = Gate(database, queues, limits, warn, rng) if limits else None
 
     def run(self, messages: Sequence[Message], time_left_s: Callable[[], float] = lambda: inf) -> Report:
-        """Do a batch of messages, up to MAX_JOBS jobs at a time; jobs that there is no time for are sent again.
+        """Do a batch of messages of one queue and lane, up to MAX_JOBS jobs at a time.
 
+        Jobs that there is no time for are sent again.
         Unavailable (of the database) means that all messages must be delivered again.
         """
         report = Report()
         jobs = self._unpack(messages, report)
         for start in range(0, len(jobs), MAX_JOBS):
             if start and time_left_s() < MAX_JOBS_S:
-                self._postpone(jobs[start:], messages[0], report)
+                self._postpone(jobs[start:], messages, report)
                 break
-            if not self._do(jobs[start : start + MAX_JOBS], report):
+            if not self._do(jobs[start : start + MAX_JOBS], messages[0].lane, report):
                 report.failed_messages = [message.id for message in messages]
                 break
         return report
 
-    def _do(self, jobs: Sequence[Job], report: Report) -> bool:
+    def _do(self, jobs: Sequence[Job], lane: str, report: Report) -> bool:
         """Do some jobs from claim to send; False means that their messages must come again."""
         self._reach("engine.received")
         batch = self._claim(jobs, report)
-        ran = self._runner.run(batch.attempts, lambda waited_s: self._while_running(batch, waited_s))
+        batch.lane = lane if lane in self._lanes else ""
+        ran = self._runner.run(
+            batch.attempts,
+            lambda waited_s: self._while_running(batch, waited_s),
+            lambda choice: self._admit(batch, choice, report),
+        )
         self._reach("engine.ran")
         facts = self._carry_out(ran, batch)
         self._count(ran, report)
         report.facts += facts
         try:
-            self._send(batch.attempts, ran, facts)
+            self._send(batch, ran, facts)
             self._reach("engine.sent")
+            if self._gate:
+                self._gate.give_way(batch.admissions, batch.gone, ran.outcomes)
             # After the followers are sent: they need not wait until somebody was told (docs/adr/0005).
             self._publish(facts)
             self._reach("engine.published")
@@ -214,9 +232,10 @@ class Engine:
             if found:
                 report.counts[name] += len(found)
 
-    def _postpone(self, jobs: Sequence[Job], message: Message, report: Report) -> None:
+    def _postpone(self, jobs: Sequence[Job], messages: Sequence[Message], report: Report) -> None:
         report.counts["postponed"] += len(jobs)
-        self._queues.send([Delivery(message.queue, message.lane, job) for job in jobs])
+        left = set(jobs)
+        self._queues.send([one for message in messages for one in _again(message) if one.job in left])
 
     def _unpack(self, messages: Sequence[Message], report: Report) -> list[Job]:
         """Return the jobs to claim, the latest attempt of each stage. Redelivered packs are split, not run."""
@@ -231,7 +250,7 @@ class Engine:
                 continue
             if message.receive_count > 1 and len(pack) > 1:
                 # One of them may have killed the worker: each goes on alone, so that it takes no other with it.
-                self._queues.send_alone([Delivery(message.queue, message.lane, job) for job in pack])
+                self._queues.send_alone(_again(message))
                 report.counts["split"] += len(pack)
                 continue
             for job in pack:
@@ -266,10 +285,14 @@ class Engine:
 
     def _judge(self, refused: Sequence[Lease], batch: "_Batch", report: Report) -> None:
         """Account for jobs that are not ours. A busy one is dropped: its lease has a holder, or the sweep."""
+        ended: set[tuple[UUID, str]] = set()
         for row in attempt_store.judge(self._database, refused):
             report.counts[row["verdict"]] += 1
             if row["verdict"] in {"done", "stale"}:
                 batch.mend.append((row["task_id"], row["stage"]))
+            if row["verdict"] != "busy":
+                ended.add((row["task_id"], row["stage"]))
+        batch.gone += [Job(*one[:3]) for one in refused if (one.task_id, one.stage) in ended]
 
     def _plans_of(self, template_ids: set[str]) -> dict[str, Plan]:
         found = self._plans.of(UUID(text) for text in template_ids)
@@ -286,7 +309,24 @@ class Engine:
                 attempt_store.renew(self._database, batch.leases, lease_s=LEASE_S)
             except Unavailable as exc:
                 self._warn("leases were not renewed", {"reason": exc.message})
+            if self._gate:
+                for admission in batch.admissions:
+                    self._gate.keep(admission)
         return RENEW_S
+
+    def _admit(self, batch: "_Batch", choice: Choice, report: Report) -> None:
+        """Keep back the attempts for which a limit leaves no place."""
+        if self._gate is None:
+            return
+        admission = self._gate.admit(choice, lambda one, job: self._delivery(one, batch.lane, job))
+        if admission is None:
+            return
+        batch.admissions.append(admission)
+        if admission.refused:
+            away = {_place(one.attempt) for one in admission.refused}
+            batch.attempts = [attempt for attempt in batch.attempts if _place(attempt) not in away]
+            batch.leases = [attempt.lease for attempt in batch.attempts]
+            report.counts["waiting"] += len(away)
 
     def _complete(self, outcomes: Sequence[Outcome]) -> Completion:
         """Store results; a database that is away is waited for, because another attempt costs more."""
@@ -298,16 +338,16 @@ class Engine:
                 self._sleep(patience_s)
         return attempt_store.complete(self._database, outcomes)
 
-    def _send(self, attempts: Sequence[Attempt], ran: Ran, facts: Sequence[Fact]) -> None:
+    def _send(self, batch: "_Batch", ran: Ran, facts: Sequence[Fact]) -> None:
         """Send what became ready, what is tried again or waits for a while, and the dead letters."""
-        by_task = {attempt.job.task_id.int: attempt for attempt in attempts}
+        by_task = {attempt.job.task_id.int: attempt for attempt in batch.attempts}
         retried = [one for one in ran.outcomes if one.decision.retry_delay_s]
         delays = {(one.task_id, one.stage): one.decision.retry_delay_s for one in retried}
         failed = {fact.task_id.int for fact in facts if fact.event == "task.failed"}
         deliveries: list[Delivery] = []
         letters: dict[str, list[dict[str, Any]]] = defaultdict(list)
         # What these free may have had attempts before: only the rows know how many.
-        resumed = {attempt.job.task_id.int for attempt in attempts if attempt.base_attempt}
+        resumed = {attempt.job.task_id.int for attempt in batch.attempts if attempt.base_attempt}
         freeing: set[UUID] = set()
         for fact in facts:
             attempt = by_task[fact.task_id.int]
@@ -320,17 +360,17 @@ class Engine:
                 delay_s = delays.get((fact.task_id, stage)) or 0.0
                 job = Job(fact.task_id, stage, (fact.attempt or 1) + 1)
                 if delay_s <= MAX_DELAY_S:  # else the sweep sends it when its time has come
-                    deliveries.append(self._delivery(attempt, job, ceil(delay_s)))
+                    deliveries.append(self._delivery(attempt, batch.lane, job, ceil(delay_s)))
             if resumed and fact.frees and fact.task_id.int in resumed:
                 freeing.add(fact.task_id)
                 continue
             for freed in fact.frees or ():
-                deliveries.append(self._delivery(attempt, Job(fact.task_id, freed, 1)))
+                deliveries.append(self._delivery(attempt, batch.lane, Job(fact.task_id, freed, 1)))
         for attempt, waits in ran.awaiting:
             left_s = (waits.due_at - attempt.row["started_at"]).total_seconds() if waits.due_at else inf
             if left_s <= MAX_DELAY_S:  # else the sweep sends it when its time has come
                 job = Job(attempt.job.task_id, attempt.job.stage, attempt.job.attempt)
-                deliveries.append(self._delivery(attempt, job, ceil(left_s)))
+                deliveries.append(self._delivery(attempt, batch.lane, job, ceil(left_s)))
         self._queues.send(deliveries)
         if freeing:
             resend(self._queues, unsent_store.ready_stages(self._database, sorted(freeing)), self._lanes)
@@ -340,9 +380,11 @@ class Engine:
         for queue, dead in letters.items():
             self._queues.send_dead(queue, dead)
 
-    def _delivery(self, attempt: Attempt, job: Job, delay_s: int = 0) -> Delivery:
+    def _delivery(self, attempt: Attempt, lane: str, job: Job, delay_s: int = 0) -> Delivery:
+        """Address a job to the lane that its task is in; by its priority where that lane is gone."""
+        row = attempt.row
         queue = attempt.plan.stage(job.stage).queue
-        return Delivery(queue, self._lane_of[attempt.row["priority"]], job, delay_s)
+        return Delivery(queue, lane or self._lane_of[row["priority"]], job, delay_s, row["project_id"])
 
     def _mend(self, batch: "_Batch") -> None:
         """A job found done or replaced may come again because its worker died before it sent and told: do that now."""
@@ -367,6 +409,19 @@ class Engine:
         except Unavailable as exc:
             # Postgres has the truth; readers rebuild what Redis lacks.
             self._warn("events were not published", {"reason": exc.message})
+
+
+def _again(message: Message) -> list[Delivery]:
+    """Return what sends the jobs of a message once more, the way it came; nothing for one that is not ours."""
+    try:
+        pack = unpack(message.body)
+    except ValueError:
+        return []
+    return [Delivery(message.queue, message.lane, job, 0, message.group) for job in pack]
+
+
+def _place(attempt: Attempt) -> tuple[int, str]:
+    return attempt.job.task_id.int, attempt.job.stage
 
 
 def _started(attempt: Attempt) -> Fact:

@@ -60,6 +60,11 @@ class Decision(NamedTuple):
     ends_sink: bool = False
     gives_task_output: bool = False
 
+    @property
+    def ends_badly(self) -> bool:
+        """Whether the task fails of this, at once or when what it did is undone."""
+        return self.fails_task or self.undoes_task
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -25,6 +25,7 @@ from steersman.ids import new_id
 from steersman.json import dumps, loads
 from steersman.projects.service import Projects
 from steersman.tasks import expressions, submission_store, template_store, unsent_store, ways
+from steersman.tasks.flood import Flood
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.payloads import Payloads
 from steersman.tasks.planner import Plan
@@ -50,6 +51,7 @@ class Submissions:
         plans: Plans,
         projects: Projects,
         open_work: OpenWork,
+        flood: Flood,
         lanes: tuple[Lane, ...],
         warn: Warn,
         payloads: Payloads | None = None,
@@ -61,6 +63,7 @@ class Submissions:
         self._plans = plans
         self._projects = projects
         self._open_work = open_work
+        self._flood = flood
         self._lanes = lanes
         self._warn = warn
         self._payloads = payloads or Payloads()
@@ -210,14 +213,8 @@ class Submissions:
 
         Nobody watches these tasks yet, so nobody is told of them.
         """
-        jobs = [
-            Delivery(stage.queue, lane_for(task.priority, self._lanes), Job(task.id, stage.name, 1))
-            for task in tasks
-            for stage in task.plan.new_stages
-            if stage.status is StageStatus.READY
-        ]
         try:
-            self._queues.send(jobs)
+            self._queues.send(self._first_jobs(tasks, counted))
         except Unavailable as exc:
             if not self._count() and not counted:
                 raise Unavailable(
@@ -228,6 +225,20 @@ class Submissions:
             )
         else:
             self._count()
+
+    def _first_jobs(self, tasks: Sequence[NewTask], cached: bool) -> list[Delivery]:
+        """Return what sends the first jobs of tasks; a cache that is away is not asked who floods."""
+        wanted = [(task.project_id, lane_for(task.priority, self._lanes)) for task in tasks]
+        lanes = [lane for _, lane in wanted]
+        if cached and Lane.BULK in self._lanes:
+            lanes = self._flood.lanes(wanted)
+        groups = {task.project_id.int: str(task.project_id) for task in tasks}
+        return [
+            Delivery(stage.queue, lane, Job(task.id, stage.name, 1), 0, groups[task.project_id.int])
+            for task, lane in zip(tasks, lanes, strict=True)
+            for stage in task.plan.new_stages
+            if stage.status is StageStatus.READY
+        ]
 
     def _begin_again(self, task_ids: Sequence[UUID]) -> None:
         """Make sure that tasks accepted before are begun: who was answered 503 for want of that asks again."""

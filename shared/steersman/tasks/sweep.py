@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from steersman.aws.queues import StageQueues
+from steersman.aws.queues import Delivery, StageQueues
 from steersman.db.connection import Database
 from steersman.errors import Unavailable
 from steersman.failpoints import Reach, unarmed
 from steersman.tasks import sweep_store, unsent_store, waiting_store
 from steersman.tasks.expiring import expire
 from steersman.tasks.families import Families
+from steersman.tasks.limits import Limits
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.plans import Plans
@@ -34,12 +35,16 @@ class Clockwork(Protocol):
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep did: `asleep` when the flag said that nothing is open or due and Postgres was left alone."""
+    """What a sweep did: `asleep` when the flag said that nothing is open or due and Postgres was left alone.
+
+    `freed` stages waited for places that had become free without a word.
+    """
 
     asleep: bool
     sent: int = 0
     expired: int = 0
     fired: int = 0
+    freed: int = 0
 
 
 def sweep(
@@ -53,6 +58,7 @@ def sweep(
     warn: Warn,
     stranded_after_s: float,
     clockworks: Callable[[], Sequence[Clockwork]] = tuple,
+    limits: Limits | None = None,
     reach: Reach = unarmed,
 ) -> Swept:
     """Do one sweep; harmless to repeat, and to run twice at once. What has been ready for `stranded_after_s`
@@ -82,13 +88,17 @@ def sweep(
     if lost:
         sweep_store.resent(database, lost)
         _quietly(lambda: live.outdate(sorted({row["task_id"] for row in lost})), warn)
+    freed: list[Delivery] = []
+    if limits is not None:
+        _quietly(lambda: freed.extend(limits.heal()), warn)
+        queues.send(freed)
     works = clockworks()
     fired = _fire(works, warn)
     if not rows and not timers and not sweep_store.any_open(database):
         dues = [*(work.next_due() for work in works), waiting_store.next_look(database)]
         until = min((due for due in dues if due is not None), default=None)
         _quietly(lambda: open_work.quiet(count, until=until), warn)
-    return Swept(asleep=False, sent=len(lost), expired=len(expired), fired=fired)
+    return Swept(asleep=False, sent=len(lost), expired=len(expired), fired=fired, freed=len(freed))
 
 
 def _fire(works: Sequence[Clockwork], warn: Warn) -> int:

@@ -25,7 +25,8 @@ def stranded(
 ) -> Window:
     """Return up to `limit` open stages whose message may be lost, or whose task is past its deadline.
 
-    Looks at `window` open tasks behind `after`. Rows: task_id, stage, queue, attempt, priority, deadline_passed.
+    Looks at `window` open tasks behind `after`.
+    Rows: task_id, project_id, stage, queue, attempt, priority, deadline_passed.
     """
     bounds = {"older_than_s": older_than_s, "limit": limit, "after": after, "window": window}
     rows = database.run(sql("stranded"), bounds)

@@ -141,6 +141,10 @@ class StageView(BaseModel):
         default=None,
         description="When a stage whose last attempt failed (`error` says why) is tried again; null when none waits",
     )
+    waiting_for: str | None = Field(
+        default=None,
+        description="The limit that a ready stage waits for: `project`, or `agent:<name>`; null when there is none",
+    )
     started_at: Moment | None
     finished_at: Moment | None
     duration_ms: int | None

@@ -26,6 +26,7 @@ UNKNOWN = {
     "schedule_id": str(uuid4()),
     "name": "x",
     "version": "1",
+    "slug": "nowhere",
 }
 BODIES: dict[str, Any] = {
     "/v1/tasks": {"input": {"question": "why?"}},
@@ -53,11 +54,12 @@ LISTS = [
 ]
 NEEDS_NOTHING = {"/v1/dead-letters/redrive"}
 CHANGES: dict[str, Any] = {"/v1/schedules/{schedule_id}": {"paused": True}}
+PUTS: dict[str, Any] = {"/v1/projects/{slug}/limits": {"max_running_stages": 5}}
 TOLD_BY_REDIS = "/v1/schedules"  # without Redis nobody could wake the sweep in time
 
 
 def body_of(method: str, path: str) -> Any:
-    return {"POST": BODIES, "PATCH": CHANGES}.get(method, {}).get(path)
+    return {"POST": BODIES, "PATCH": CHANGES, "PUT": PUTS}.get(method, {}).get(path)
 
 
 def real(path: str) -> str:

@@ -41,6 +41,9 @@ STATUSES = {
     "schedules/get": 200,
     "schedules/list": 200,
     "schedules/run": 202,
+    "projects/limits": 200,
+    "projects/list": 200,
+    "projects/set-limits": 200,
     "tasks/batch": 202,
     "tasks/cancel": 200,
     "tasks/clone": 202,
@@ -57,7 +60,7 @@ STATUSES = {
 ANSWERS = {
     "ops/migrate": {"agents": 0, "templates": 0},
     "ops/partitions": {"forgotten_keys": 0},
-    "ops/sweep": {"asleep": False, "sent": 0, "expired": 0, "fired": 0},
+    "ops/sweep": {"asleep": False, "sent": 0, "expired": 0, "fired": 0, "freed": 0},
 }
 STAGES = ("intent", "embedding", "websearch", "executor", "moderator", "respond")
 

@@ -20,12 +20,12 @@ WITH RECURSIVE amended AS (
   SET status = 'ready', error = NULL, awaited_at = NULL, ready_at = clock_timestamp(), resent_at = NULL
   FROM family f
   WHERE s.task_id = f.id AND s.status = 'awaiting' AND s.error ->> 'code' = 'budget_spent'
-  RETURNING s.task_id, s.name, s.queue, s.attempt
+  RETURNING s.task_id, s.project_id, s.name, s.queue, s.attempt
 ), going AS (
   UPDATE task_histories t
   SET status = 'running'
   FROM (SELECT DISTINCT task_id FROM freed) f
   WHERE t.id = f.task_id AND t.id <> %(task_id)s AND t.status = 'awaiting'
 )
-SELECT f.task_id, f.name AS stage, f.queue, f.attempt, t.priority
+SELECT f.task_id, f.project_id, f.name AS stage, f.queue, f.attempt, t.priority
 FROM amended a LEFT JOIN freed f ON true LEFT JOIN task_histories t ON t.id = f.task_id

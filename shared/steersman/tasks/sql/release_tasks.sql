@@ -13,4 +13,4 @@ UPDATE task_stages s
 SET resent_at = NULL, ready_at = clock_timestamp()
 FROM held h
 WHERE s.task_id = h.task_id AND s.name = h.name AND s.status = 'ready'
-RETURNING s.task_id, s.name AS stage, s.queue, s.attempt, h.priority
+RETURNING s.task_id, s.project_id, s.name AS stage, s.queue, s.attempt, h.priority

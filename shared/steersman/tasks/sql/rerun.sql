@@ -39,10 +39,11 @@ WITH named AS (
       resent_at = CASE WHEN a.status = 'ready' AND r.delay_s > 900 THEN timestamptz '-infinity' END
   FROM anew a JOIN resuming r ON r.id = a.task_id
   WHERE s.task_id = a.task_id AND s.name = a.stage
-  RETURNING s.task_id, s.name, s.queue, s.status, s.attempt, s.position
+  RETURNING s.task_id, s.project_id, s.name, s.queue, s.status, s.attempt, s.position
 ), ready AS (
   SELECT task_id, array_agg(name ORDER BY position) AS names,
-         jsonb_agg(jsonb_build_object('stage', name, 'queue', queue, 'attempt', attempt)) AS jobs
+         jsonb_agg(jsonb_build_object('stage', name, 'queue', queue, 'attempt', attempt,
+           'project_id', project_id)) AS jobs
   FROM reset WHERE status = 'ready' GROUP BY task_id
 ), resumed AS (
   UPDATE task_histories t

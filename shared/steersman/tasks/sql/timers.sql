@@ -9,7 +9,7 @@ WITH due AS MATERIALIZED (
   LIMIT %(limit)s
   FOR UPDATE SKIP LOCKED
 ), named AS (
-  SELECT d.task_id, d.stage, s.queue, s.attempt, t.priority, s.ready_at, t.deadline_at, t.paused IS NOT NULL AS paused,
+  SELECT d.task_id, d.stage, t.project_id, s.queue, s.attempt, t.priority, s.ready_at, t.deadline_at, t.paused IS NOT NULL AS paused,
          d.stage = '' AND t.status = 'awaiting' AS deadline, coalesce(s.status = 'awaiting', false) AS waits
   FROM due d
   LEFT JOIN task_histories t ON t.id = d.task_id
@@ -24,7 +24,7 @@ WITH due AS MATERIALIZED (
   DELETE FROM task_timers m USING named n
   WHERE m.task_id = n.task_id AND m.stage = n.stage AND NOT (n.waits OR n.deadline)
 )
-SELECT task_id, stage, queue, attempt, priority, deadline AS deadline_passed,
+SELECT task_id, project_id, stage, queue, attempt, priority, deadline AS deadline_passed,
        greatest(0, extract(epoch FROM ready_at - clock_timestamp()))::float8 AS delay_s
 FROM named
 WHERE NOT paused AND (waits AND ready_at IS NOT NULL OR deadline AND deadline_at <= now())

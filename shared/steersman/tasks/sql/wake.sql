@@ -37,10 +37,10 @@ WITH ended AS (
   FROM parents p JOIN task_histories c ON c.parent_task_id = p.task_id AND c.parent_stage = p.name
     AND c.item >= p.from_child AND c.item < p.to_child AND c.parent_attempt = p.attempt
   WHERE p.status = 'running' AND c.paused IS NULL AND s.task_id = c.id AND s.status = 'ready' AND s.resent_at = 'infinity'
-  RETURNING s.task_id, s.name, s.queue, s.attempt, c.priority
+  RETURNING s.task_id, s.project_id, s.name, s.queue, s.attempt, c.priority
 )
-SELECT p.task_id, p.name AS stage, p.queue, p.attempt, t.priority
+SELECT p.task_id, t.project_id, p.name AS stage, p.queue, p.attempt, t.priority
 FROM parents p JOIN task_histories t ON t.id = p.task_id
 WHERE p.status = 'ready'
 UNION ALL
-SELECT task_id, name, queue, attempt, priority FROM opened
+SELECT task_id, project_id, name, queue, attempt, priority FROM opened
