@@ -50,6 +50,8 @@ ALLOWED = {"ops-migrate": ("sqlalchemy", "alembic", "selectolax")}
 BUDGETS: Mapping[str, int] = {
     "api-tasks": 430,
     "api-events": 440,
+    "api-approvals": 430,
+    "api-pauses": 430,
     "api-templates": 435,
     "api-agents": 425,
     "api-documents": 425,
