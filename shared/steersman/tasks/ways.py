@@ -122,7 +122,7 @@ def asked(approval: Approval, now: datetime, waited_s: float | None) -> Awaiting
     detail = {
         "kind": "approval",
         "ask": approval.ask,
-        "by": [*approval.by, *(approval.escalate_to if escalated else ())],
+        "by": list(may_answer(approval, waited)),
         "escalated": escalated,
     }
     due = None if left is None else now + timedelta(seconds=left)

@@ -16,9 +16,7 @@ TASK, DOCUMENT, AGENT, ASKING, SPREAD = (
 )
 TEMPLATES: dict[str, list[dict[str, Any]]] = {
     ASKING: [{"name": "approve", "kind": "approval", "approval": {"ask": "How many sources are enough?"}}],
-    SPREAD: [
-        {"name": "each", "queue": "agent", "capability": "echo", "for_each": {"items": "input.list"}}
-    ],
+    SPREAD: [{"name": "each", "queue": "agent", "capability": "echo", "for_each": {"items": "input.list"}}],
 }
 STATUSES = {
     "agents/get": 200,
