@@ -60,7 +60,7 @@ def test_a_yes_lets_the_task_go_on(functions: Functions) -> None:
 
 @pytest.mark.parametrize(("goes_on", "ends"), [(False, "failed"), (True, "completed")])
 def test_a_no_fails_the_task_or_is_a_result(functions: Functions, goes_on: bool, ends: str) -> None:
-    """A rejection fails the stage as `rejected`, naming who said no and why, or with `continue_on_reject` is its output."""
+    """A rejection fails the stage and says who said no and why, or with `continue_on_reject` is its output."""
     task_id = asking(functions, continue_on_reject=goes_on)
     assert answer(functions, task_id, {"approved": False, "comment": "too dear"}).status == 200
     functions.work()
