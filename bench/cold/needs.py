@@ -57,6 +57,12 @@ NEEDS: Mapping[str, Need] = {
         {**CORE, **HTTP, **SCHEMAS}, (*_REQUEST, "sqs", "redis"), (*_API, "projects", "submissions", "tasks")
     ),
     "api-events": Need({**CORE, **HTTP}, (*_REQUEST, "redis"), (*_API, "tasks")),
+    "api-approvals": Need(
+        {**CORE, **HTTP, **SCHEMAS}, (*_REQUEST, "sqs", "redis"), (*_API, "projects", "approvals", "tasks")
+    ),
+    "api-pauses": Need(
+        {**CORE, **HTTP, **SCHEMAS}, (*_REQUEST, "sqs", "redis"), (*_API, "projects", "steering", "tasks")
+    ),
     "api-templates": Need({**CORE, **HTTP, **SCHEMAS}, _REQUEST, (*_API, "projects", "database")),
     "api-schedules": Need(
         {**CORE, **HTTP, **SCHEMAS, **CLOCK}, (*_REQUEST, "sqs", "redis"), (*_API, "projects", "schedules")

@@ -50,6 +50,7 @@ def answer_stage(
             answer=body.answer,
             comment=body.comment,
             by=request.requested_by,
+            again=idempotency_key is not None,
         )
         return parts().tasks.get(task_id)
 

@@ -46,6 +46,7 @@ def publish_template(
     project_id = parts().projects.id(body.project)
     template = templates.check(body.template)
     if body.validate_only:
+        templates.check_circles(parts().database, project_id, template)
         found = report(parts().database, project_id, template)
         return created(
             {"name": template.name, "version": None, "published": False, "report": found}, new=False

@@ -64,17 +64,24 @@ class Approvals:
         answer: Mapping[str, Any],
         comment: str | None,
         by: str,
+        again: bool = False,
     ) -> None:
         """Answer a stage that waits, so that its task goes on.
 
+        `again` says that the request may have come before: then the same answer by the same caller is taken twice.
         Raises NotFound, Conflict (it does not wait for one), Forbidden, or InvalidInput (not the answer's schema).
         """
-        approval = self._asked(task_id, stage, by)
+        given = {"approved": approved, "answer": dict(answer), "comment": comment, "by": by}
+        row, approval = self._found(task_id, stage)
+        if again and row["answer"] == given:
+            self._send(task_id)
+            return
+        _check_waits(row, stage)
+        _check_allowed(approval, row["waited_s"], stage, by)
         schema = Schema(approval.answer_schema) if approval.answer_schema is not None and approved else None
         if schema and (faults := schema.faults(dict(answer), "answer")):
             raise InvalidInput("the answer does not match what is asked", faults=tuple(faults))
         self._count()
-        given = {"approved": approved, "answer": dict(answer), "comment": comment, "by": by}
         facts = waiting_store.answer(
             self._database, task_id, stage, given, {"approved": approved, "by": by, "comment": comment}
         )
@@ -83,6 +90,9 @@ class Approvals:
         self._count()
         with suppress(Unavailable):  # readers rebuild what Redis lacks
             self._live.publish(facts)
+        self._send(task_id)
+
+    def _send(self, task_id: UUID) -> None:
         try:
             resend(self._queues, unsent_store.ready_stages(self._database, [task_id]), self._lanes)
         except Unavailable as exc:
@@ -95,7 +105,7 @@ class Approvals:
         with suppress(Unavailable):  # an emptied Redis means that it looks
             self._open_work.submitted()
 
-    def _asked(self, task_id: UUID, stage: str, by: str) -> Approval:
+    def _found(self, task_id: UUID, stage: str) -> tuple[dict[str, Any], Approval]:
         row = waiting_store.waiting(self._database, task_id, stage)
         if row is None:
             raise NotFound(f"there is no stage '{stage}' in a task {task_id}")
@@ -103,13 +113,20 @@ class Approvals:
         approval = plan.stage(stage).approval
         if approval is None:
             raise Conflict(f"stage '{stage}' asks nobody: its kind is '{plan.stage(stage).kind}'")
-        if row["status"] != StageStatus.AWAITING or row["answered"]:
-            state = "has its answer already" if row["answered"] else f"is {row['status']}"
-            raise Conflict(f"stage '{stage}' does not wait for an answer: it {state}")
-        allowed = may_answer(approval, row["waited_s"])
-        if allowed and not any(fnmatchcase(by, pattern) for pattern in allowed):
-            raise Forbidden(f"'{by}' may not answer stage '{stage}'; these may: {', '.join(allowed)}")
-        return approval
+        return row, approval
+
+
+def _check_waits(row: Mapping[str, Any], stage: str) -> None:
+    answered = row["answer"] is not None
+    if row["status"] != StageStatus.AWAITING or answered:
+        state = "has its answer already" if answered else f"is {row['status']}"
+        raise Conflict(f"stage '{stage}' does not wait for an answer: it {state}")
+
+
+def _check_allowed(approval: Approval, waited_s: float, stage: str, by: str) -> None:
+    allowed = may_answer(approval, waited_s)
+    if allowed and not any(fnmatchcase(by, pattern) for pattern in allowed):
+        raise Forbidden(f"'{by}' may not answer stage '{stage}'; these may: {', '.join(allowed)}")
 
 
 def _approval(approval: Approval | None) -> Approval:

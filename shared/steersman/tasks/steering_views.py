@@ -89,7 +89,7 @@ class Limits(Body):
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not self.model_fields_set:
+        if not self.model_dump(exclude_none=True):
             raise ValueError("name at least one limit that is to change")
         return self
 

@@ -10,7 +10,6 @@ from steersman.agents import store as agent_store
 from steersman.aws.queues import Delivery, Job, StageQueues
 from steersman.db.connection import Database
 from steersman.errors import (
-    AgentError,
     Conflict,
     Fault,
     InvalidInput,
@@ -24,7 +23,7 @@ from steersman.http.request import KeptAnswer, Request
 from steersman.ids import new_id
 from steersman.json import dumps, loads
 from steersman.projects.service import Projects
-from steersman.tasks import expressions, submission_store, template_store, unsent_store, ways
+from steersman.tasks import foreseen, submission_store, template_store, unsent_store
 from steersman.tasks.flood import Flood
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.payloads import Payloads
@@ -263,20 +262,9 @@ def _unknown_template(sub: TaskSubmission, at: str) -> Fault:
 def _input_faults(plan: Plan, sub: TaskSubmission, at: str, now: datetime) -> list[Fault]:
     schema = plan.input_schema
     faults = list(schema.faults(sub.input, f"{at}input")) if schema else []
-    return faults or _time_faults(plan, sub, at, now) if plan.template.waits else faults
-
-
-def _time_faults(plan: Plan, sub: TaskSubmission, at: str, now: datetime) -> list[Fault]:
-    """Return what is wrong with times in the input that stages will wait until."""
-    faults = []
-    for stage in plan.template.stages:
-        until = stage.wait.until if stage.wait else None
-        if until and expressions.reads_only_input(until):
-            try:
-                ways.waits_until(stage.wait, now, {"input": sub.input, "results": {}})  # type: ignore[arg-type]
-            except AgentError as exc:
-                faults.append(Fault(f"{at}input", f"stage '{stage.name}': {exc.message}"))
-    return faults
+    if faults or not (plan.template.waits or plan.template.spreads):
+        return faults
+    return foreseen.faults(plan.template, sub.input, now, f"{at}input")
 
 
 def _too_large(field: str, size: int) -> Fault:

@@ -91,9 +91,9 @@ def answer(
 
 
 def waiting(database: Database, task_id: UUID, stage: str) -> dict[str, Any] | None:
-    """Return a stage as far as its wait goes: status, waited_s, template_id, task_status; None: there is none."""
+    """Return a stage as far as its wait goes: status, answer, template_id, waited_s; None: there is none."""
     statement = """
-        SELECT s.status, s.answer IS NOT NULL AS answered, t.template_id, t.status AS task_status, t.only_stage,
+        SELECT s.status, s.answer, t.template_id,
                extract(epoch FROM clock_timestamp() - s.awaited_at)::float8 AS waited_s
         FROM task_stages s JOIN task_histories t ON t.id = s.task_id
         WHERE s.task_id = %(task_id)s AND s.name = %(stage)s"""

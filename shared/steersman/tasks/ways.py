@@ -13,7 +13,7 @@ from steersman.errors import AgentError, Fault
 from steersman.json import rfc3339
 from steersman.tasks import expressions
 from steersman.tasks.expressions import ExpressionFailed
-from steersman.tasks.stage_kinds import Approval, NestedTask, Wait
+from steersman.tasks.stage_kinds import Approval, ForEach, NestedTask, Wait
 from steersman.tasks.template import Stage
 
 MAX_TOLD = 20  # failed items that a stage names
@@ -121,7 +121,7 @@ def asked(approval: Approval, now: datetime, waited_s: float | None) -> Awaiting
     detail = {
         "kind": "approval",
         "ask": approval.ask,
-        "by": [*approval.by, *(approval.escalate_to if escalated else ())],
+        "by": list(may_answer(approval, waited)),
         "escalated": escalated,
     }
     due = None if left is None else now + timedelta(seconds=left)
@@ -143,7 +143,7 @@ def by_default(approval: Approval) -> dict[str, Any] | None:
 
 
 def children(stage: Stage, values: Mapping[str, Any]) -> Children:
-    """Return the tasks that a stage starts; raise NotAList or ExpressionFailed."""
+    """Return the tasks that a stage starts; raise NotAList, ChildrenFailed (too few items) or ExpressionFailed."""
     nested = stage.task
     if stage.for_each is None:
         given = (
@@ -153,16 +153,22 @@ def children(stage: Stage, values: Mapping[str, Any]) -> Children:
         )
         return Children([_object("task.input", given)], 1, 0, nested)
     each = stage.for_each
-    items = expressions.evaluate("for_each.items", each.items, values)
-    if not isinstance(items, list):
-        raise NotAList(f"`for_each.items` gives {_kind(items)}, not a list")
-    if len(items) > each.max_items:
-        raise NotAList(f"`for_each.items` gives {len(items):,} items; at most {each.max_items:,} are allowed")
-    if each.tolerated(len(items)) < 0:
-        raise ChildrenFailed(f"there are {len(items):,} items; at least {each.at_least:,} are to complete")
+    found = items(each, values)
     expression = each.input or (nested.input if nested else None)
-    inputs = [_item_input(expression, nested, values, item, index) for index, item in enumerate(items)]
-    return Children(inputs, each.concurrency, each.tolerated(len(items)), nested)
+    inputs = [_item_input(expression, nested, values, item, index) for index, item in enumerate(found)]
+    return Children(inputs, each.concurrency, each.tolerated(len(found)), nested)
+
+
+def items(each: ForEach, values: Mapping[str, Any]) -> list[Any]:
+    """Return what a fan-out goes over; raise NotAList, ChildrenFailed (too few items) or ExpressionFailed."""
+    found = expressions.evaluate("for_each.items", each.items, values)
+    if not isinstance(found, list):
+        raise NotAList(f"`for_each.items` gives {_kind(found)}, not a list")
+    if len(found) > each.max_items:
+        raise NotAList(f"`for_each.items` gives {len(found):,} items; at most {each.max_items:,} are allowed")
+    if each.tolerated(len(found)) < 0:
+        raise ChildrenFailed(f"there are {len(found):,} items; at least {each.at_least:,} are to complete")
+    return found
 
 
 def _item_input(

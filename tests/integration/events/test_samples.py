@@ -11,10 +11,14 @@ from tests.fixtures.functions import Context, Functions
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "events"
-TASK, DOCUMENT, AGENT, LETTER, ENDED, SCHEDULE = (
-    f"01900000-0000-7000-8000-{number:012d}" for number in (1, 2, 3, 4, 5, 6)
+TASK, DOCUMENT, AGENT, LETTER, ENDED, SCHEDULE, ASKING, SPREAD = (
+    f"01900000-0000-7000-8000-{number:012d}" for number in (1, 2, 3, 4, 5, 6, 7, 8)
 )
 NOBODY = {"name": "try", "queue": "agent", "capability": "no.agent", "retry": {"max_attempts": 1}}
+TEMPLATES: dict[str, list[dict[str, Any]]] = {
+    ASKING: [{"name": "approve", "kind": "approval", "approval": {"ask": "How many sources are enough?"}}],
+    SPREAD: [{"name": "each", "queue": "agent", "capability": "echo", "for_each": {"items": "input.list"}}],
+}
 STATUSES = {
     "agents/get": 200,
     "agents/list": 200,
@@ -24,6 +28,8 @@ STATUSES = {
     "dead_letters/list": 200,
     "dead_letters/redrive": 200,
     "dead_letters/redrive_many": 200,
+    "approvals/answer": 200,
+    "approvals/list": 200,
     "documents/create": 201,
     "documents/delete": 204,
     "documents/get": 200,
@@ -51,6 +57,13 @@ STATUSES = {
     "tasks/get": 200,
     "tasks/list": 200,
     "tasks/rerun": 200,
+    "pauses/add": 200,
+    "pauses/end": 204,
+    "pauses/list": 200,
+    "pauses/pause_task": 200,
+    "pauses/resume_task": 200,
+    "tasks/change": 200,
+    "tasks/started": 200,
     "tasks/wait": 200,
     "templates/diff": 200,
     "templates/list": 200,
@@ -81,9 +94,13 @@ def call(sample: str, **ids: str) -> Any:
 @pytest.fixture
 def ids(functions: Functions) -> dict[str, str]:
     """What the placeholders of the samples stand for, made with the samples themselves."""
+    waiting = {placeholder: of_template(functions, stages) for placeholder, stages in TEMPLATES.items()}
+    functions.work()
+    functions.http("POST", "/v1/pauses", {"scope": "queue", "name": "websearch"})
     samples = ("documents/create", "tasks/create", "schedules/create", "agents/list")
     document, task, schedule, agents = (json.loads(call(sample)["body"]) for sample in samples)
     return {
+        **waiting,
         DOCUMENT: document["id"],
         TASK: task["id"],
         SCHEDULE: schedule["id"],
@@ -98,6 +115,14 @@ def failed(functions: Functions) -> dict[str, str]:
     functions.work()
     (letter,) = functions.http("GET", "/v1/dead-letters", template="nobody_can").json["dead_letters"]
     return {ENDED: task, LETTER: letter["id"]}
+
+
+def of_template(functions: Functions, stages: list[dict[str, Any]]) -> str:
+    """Publish a template of these stages, submit a task of it, and return its id."""
+    name = stages[0]["name"]
+    functions.http("POST", "/v1/templates", {"template": {"name": name, "stages": stages}})
+    found = functions.http("POST", "/v1/tasks", {"template": name, "input": {"list": [1, 2]}}).json
+    return str(found["id"])
 
 
 def test_every_function_has_a_sample() -> None:

@@ -298,6 +298,7 @@ def sweeping(rig: Rig, client: redis.Redis, stranded_after_s: float) -> Swept:
         queues=rig.queues,
         live=rig.live,
         open_work=OpenWork(client),
+        plans=Plans(rig.database),
         lanes=LANES,
         warn=lambda text, _: rig.warnings.append(text),
         stranded_after_s=stranded_after_s,

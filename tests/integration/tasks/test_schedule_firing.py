@@ -16,6 +16,7 @@ from steersman.http.request import Request
 from steersman.ids import DEFAULT_PROJECT_ID
 from steersman.projects.service import Projects
 from steersman.tasks import schedule_firing, schedule_store
+from steersman.tasks.flood import Flood
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.plans import Plans
 from steersman.tasks.schedule_firing import DueSchedules
@@ -42,6 +43,7 @@ class Bench:
             plans=Plans(self.database),
             projects=Projects(self.database),
             open_work=self.open_work,
+            flood=Flood(client, tasks=1_000_000),
             lanes=LANES,
             warn=self.warn,
         )
@@ -84,6 +86,7 @@ class Bench:
             queues=self.rig.queues,
             live=self.rig.live,
             open_work=self.open_work,
+            plans=Plans(self.database),
             lanes=LANES,
             warn=self.warn,
             stranded_after_s=60.0,

@@ -129,7 +129,7 @@ class Workers:
 
     def _carry_out(self, name: str, decision: Decision, now: float) -> dict[str, Any]:
         self.status[name] = decision.status
-        if decision.fails_task:
+        if decision.ends_badly:
             raise StateFailed(Failure.FINAL)
         when: dict[str, bool] = {}
         self._free(name, decision, now, when)

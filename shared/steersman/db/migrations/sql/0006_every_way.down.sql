@@ -15,8 +15,10 @@ FROM (
   GROUP BY project_id, template_name, status
 ) AS summed;
 
+-- A word goes; what it told of stays, as a beginning.
+UPDATE task_stage_logs SET event = 'task.submitted' WHERE event = 'task.rerun';
 DELETE FROM task_stage_logs WHERE event IN (
-  'task.paused', 'task.resumed', 'task.undoing', 'task.rerun', 'stage.awaiting', 'stage.answered', 'stage.spread');
+  'task.paused', 'task.resumed', 'task.undoing', 'stage.awaiting', 'stage.answered', 'stage.spread');
 ALTER TABLE task_stage_logs DROP CONSTRAINT task_stage_logs_event_check;
 ALTER TABLE task_stage_logs ADD CONSTRAINT task_stage_logs_event_check CHECK (event IN (
   'task.submitted', 'task.completed', 'task.failed', 'task.cancelled',
