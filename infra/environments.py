@@ -55,8 +55,9 @@ class Environment:
     no value below 2). `own_key` encrypts documents, database and cache with a key of the project's own, else AWS's
     keys do; changing it replaces the stores. `housekeeping` makes partitions months ahead and drops old ones.
     `dependencies_layer` is off where the functions' interpreter has the packages. The gateway lets through
-    `requests_per_s` with bursts, the API's functions take `rate_limit_per_minute` from each caller.
-    `retain_data` protects stores and keeps them when their stack goes. `checked` has cdk-nag look.
+    `requests_per_s` with bursts, the API's functions take `rate_limit_per_minute` from each caller; of a project's
+    tasks `flood_tasks` at once keep the standard lane. `retain_data` protects stores and keeps them when their stack
+    goes. `checked` has cdk-nag look.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Environment:
     requests_per_s: int
     request_burst: int
     rate_limit_per_minute: int
+    flood_tasks: int
     checked: bool
 
     @property
@@ -101,6 +103,7 @@ LOCAL = Environment(
     requests_per_s=1000,
     request_burst=2000,
     rate_limit_per_minute=600_000,  # everybody has one address
+    flood_tasks=100_000,  # and one project, whose work nobody else waits for
     checked=False,
 )
 
@@ -131,6 +134,7 @@ DEV = Environment(
     requests_per_s=50,
     request_burst=100,
     rate_limit_per_minute=6000,
+    flood_tasks=500,
     checked=True,
 )
 
@@ -160,6 +164,7 @@ PROD = Environment(
     requests_per_s=500,
     request_burst=1000,
     rate_limit_per_minute=6000,
+    flood_tasks=500,
     checked=True,
 )
 
