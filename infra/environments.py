@@ -58,6 +58,9 @@ class Environment:
     `requests_per_s` with bursts, the API's functions take `rate_limit_per_minute` from each caller.
     Values over 64 KiB are kept for `payload_retention_days`: a task that lives longer fails where it needs one.
     `retain_data` protects stores and keeps them when their stack goes. `checked` has cdk-nag look.
+    `requests_per_s` with bursts, the API's functions take `rate_limit_per_minute` from each caller; of a project's
+    tasks `flood_tasks` at once keep the standard lane. `retain_data` protects stores and keeps them when their stack
+    goes. `checked` has cdk-nag look.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Environment:
     requests_per_s: int
     request_burst: int
     rate_limit_per_minute: int
+    flood_tasks: int
     checked: bool
 
     @property
@@ -104,6 +108,7 @@ LOCAL = Environment(
     requests_per_s=1000,
     request_burst=2000,
     rate_limit_per_minute=600_000,  # everybody has one address
+    flood_tasks=100_000,  # and one project, whose work nobody else waits for
     checked=False,
 )
 
@@ -135,6 +140,7 @@ DEV = Environment(
     requests_per_s=50,
     request_burst=100,
     rate_limit_per_minute=6000,
+    flood_tasks=500,
     checked=True,
 )
 
@@ -165,6 +171,7 @@ PROD = Environment(
     requests_per_s=500,
     request_burst=1000,
     rate_limit_per_minute=6000,
+    flood_tasks=500,
     checked=True,
 )
 

@@ -90,7 +90,7 @@ def renew(database: Database, leases: Sequence[Lease], *, lease_s: float) -> int
 def put_back(
     database: Database, waiting: Sequence[tuple[Lease, str]], *, patience_s: float
 ) -> list[dict[str, Any]]:
-    """Give up leases whose attempts wait for what is named beside each; harmless to repeat.
+    """Give up leases whose attempts wait for what is named beside each.
 
     The sweep leaves them alone for `patience_s` more than others. Returns task_id and stage of those still held.
     """

@@ -29,7 +29,8 @@ def task(database: Database, task_id: UUID) -> dict[str, Any] | None:
                   'cost_usd', s.cost_usd::text, 'tokens', s.tokens, 'pending_needs', s.pending_needs,
                   'ready_at', s.ready_at,
                   'next_attempt_at', CASE WHEN s.status = 'ready' AND s.error IS NOT NULL THEN s.ready_at END,
-                  'waiting_for', CASE WHEN s.status = 'ready' AND s.lease_id IS NULL THEN s.waiting_for END,
+                  'waiting_for', CASE WHEN s.status = 'ready' AND s.resent_at > now() AND s.resent_at < 'infinity'
+                                      THEN s.waiting_for END,
                   'started_at', s.started_at, 'finished_at', s.finished_at,
                   'duration_ms', (extract(epoch FROM s.finished_at - s.started_at) * 1000)::int,
                   'awaited_at', s.awaited_at,

@@ -91,6 +91,10 @@ def renew(database: Database, tasks: list[UUID], _: Plan) -> object:
     return attempt_store.renew(database, leases(tasks), lease_s=60.0)
 
 
+def put_back(database: Database, tasks: list[UUID], _: Plan) -> object:
+    return attempt_store.put_back(database, [(one, "project") for one in leases(tasks)], patience_s=60.0)
+
+
 def complete(database: Database, tasks: list[UUID], _: Plan) -> object:
     """Complete, fail and retry, all too late: every statement has work."""
     decisions = (
@@ -201,6 +205,7 @@ ACTIONS: dict[str, Action] = {
     "claim": claim,
     "judge": judge,
     "renew": renew,
+    "put_back": put_back,
     "complete": complete,
     "stop": stop,
     "rerun": resume,
