@@ -55,12 +55,10 @@ class Environment:
     no value below 2). `own_key` encrypts documents, database and cache with a key of the project's own, else AWS's
     keys do; changing it replaces the stores. `housekeeping` makes partitions months ahead and drops old ones.
     `dependencies_layer` is off where the functions' interpreter has the packages. The gateway lets through
-    `requests_per_s` with bursts, the API's functions take `rate_limit_per_minute` from each caller.
-    Values over 64 KiB are kept for `payload_retention_days`: a task that lives longer fails where it needs one.
-    `retain_data` protects stores and keeps them when their stack goes. `checked` has cdk-nag look.
     `requests_per_s` with bursts, the API's functions take `rate_limit_per_minute` from each caller; of a project's
-    tasks `flood_tasks` at once keep the standard lane. `retain_data` protects stores and keeps them when their stack
-    goes. `checked` has cdk-nag look.
+    tasks `flood_tasks` at once keep the standard lane. Values over 64 KiB are kept for `payload_retention_days`: a task
+    that lives longer fails where it needs one. `retain_data` protects stores and keeps them when their stack goes.
+    `checked` has cdk-nag look.
     """
 
     name: str
