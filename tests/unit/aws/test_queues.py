@@ -107,6 +107,7 @@ def test_no_message_can_raise_anything_else(body: str) -> None:
             st.sampled_from(["bulk", "urgent"]),
             jobs,
             st.integers(0, 2000),
+            st.just(""),
         ),
         max_size=40,
     )
