@@ -70,6 +70,11 @@ class Attempt(NamedTuple):
     job: StageJob
 
     @property
+    def may_wait(self) -> bool:
+        """Whether stages of its task may wait: for an answer, a time, or a budget."""
+        return self.plan.template.waits or self.row["budget_usd"] is not None or "budget_tokens" in self.aside
+
+    @property
     def lease(self) -> Lease:
         found: Lease = self.row["lease"]
         return found

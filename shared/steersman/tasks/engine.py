@@ -194,7 +194,7 @@ class Engine:
             facts += self._undo(batch.attempts, ran.outcomes, completion.facts)
             self._reach("engine.completed")
         self._stop_children(batch.attempts, ran, facts)
-        waits = {attempt.job.task_id for attempt in batch.attempts if attempt.plan.template.waits}
+        waits = {attempt.job.task_id for attempt in batch.attempts if attempt.may_wait}
         if waits and ran.outcomes:
             waiting_store.settle(self._database, sorted(waits))
         return facts

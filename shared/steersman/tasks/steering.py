@@ -75,11 +75,11 @@ class Steering:
     def amend(self, task_id: UUID, changes: Mapping[str, Any]) -> None:
         """Change budget_usd, budget_tokens or deadline_s of an open task; what waited for that goes on.
 
-        Raises NotFound, Conflict (it has ended), or InvalidInput (the new budget is spent already).
+        Raises NotFound, Conflict (it has ended), or InvalidInput (a new limit is reached already).
         """
         task = self._check_open(task_id, "changed")
-        if faults := _spent(task, changes):
-            raise InvalidInput("the new budget is spent already", faults=tuple(faults))
+        if faults := _reached(task, changes):
+            raise InvalidInput("the new limits would stop the task at once", faults=tuple(faults))
         self._count()
         rows = waiting_store.amend(self._database, task_id, changes, deadline_s=changes.get("deadline_s"))
         if rows is None:
@@ -124,8 +124,12 @@ class Steering:
             )
 
 
-def _spent(task: Mapping[str, Any], changes: Mapping[str, Any]) -> list[Fault]:
+def _reached(task: Mapping[str, Any], changes: Mapping[str, Any]) -> list[Fault]:
     faults = []
+    deadline_s = changes.get("deadline_s")
+    if deadline_s is not None and deadline_s <= task["age_s"]:
+        reason = f"is to be above the task's age: it was created {task['age_s']:.0f} s ago"
+        faults.append(Fault("constraints.deadline_s", reason))
     for name, spent in (("budget_usd", task["cost_usd"]), ("budget_tokens", task["tokens"])):
         budget = changes.get(name)
         if budget is not None and spent and type(spent)(budget) <= spent:

@@ -21,6 +21,7 @@ from steersman.tasks.resending import Warn, resend
 from steersman.tasks.words import Lane
 
 LIMIT = 1000
+TIMERS = 10_000  # whose time comes in the same minute: in the next one they would be late
 
 
 class Clockwork(Protocol):
@@ -71,7 +72,7 @@ def sweep(
     except Unavailable as exc:
         warn("the flag of open work cannot be read", {"reason": exc.message})
     rows = _stranded(database, stranded_after_s)
-    timers = waiting_store.due_timers(database, limit=LIMIT)
+    timers = waiting_store.due_timers(database, limit=TIMERS)
     reach("sweep.found")
     families = Families(database=database, queues=queues, plans=plans, lanes=lanes, publish=live.publish)
     expired = sorted({row["task_id"] for row in (*rows, *timers) if row["deadline_passed"]})

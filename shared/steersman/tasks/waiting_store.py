@@ -101,9 +101,18 @@ def waiting(database: Database, task_id: UUID, stage: str) -> dict[str, Any] | N
     return rows[0] if rows else None
 
 
-def due_timers(database: Database, *, limit: int) -> list[dict[str, Any]]:
-    """Return what timers near their time are for (sql/timers.sql), and move them on."""
-    return database.run(sql("timers"), {"ahead_s": AHEAD_S, "limit": limit})
+def due_timers(database: Database, *, limit: int, batch: int = 1000) -> list[dict[str, Any]]:
+    """Return what about `limit` timers near their time are for (sql/timers.sql), and move them on.
+
+    Those that nobody needs any more are forgotten on the way, `batch` at a time, so that they hold up no other.
+    """
+    found: list[dict[str, Any]] = []
+    while len(found) < limit:
+        rows = database.run(sql("timers"), {"ahead_s": AHEAD_S, "limit": batch})
+        found += [row for row in rows if row["acts"]]
+        if len(rows) < batch:
+            break
+    return found
 
 
 def next_look(database: Database) -> datetime | None:

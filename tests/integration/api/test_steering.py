@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from steersman.tasks import task_store
 from tests.fixtures.functions import Answer, Functions
 from tests.integration.api.requests import echo, fields_of, nothing_stored, status, submitted
 
@@ -83,6 +84,16 @@ def test_a_deadline_is_moved(functions: Functions) -> None:
     after = change(functions, task_id, deadline_s=7200).json
     assert after["deadline_at"] > before["deadline_at"]
     assert after["constraints"] == {"deadline_s": 7200.0}
+
+
+def test_a_deadline_that_has_passed_is_refused(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deadline before now, counted from the task's creation, is 422 and says how old the task is."""
+    task_id = submitted(functions, echo("first"))
+    standing = task_store.standing
+    monkeypatch.setattr(task_store, "standing", lambda *a: {**(standing(*a) or {}), "age_s": 61.0})
+    refused = change(functions, task_id, deadline_s=60)
+    assert (refused.status, fields_of(refused)) == (422, ["constraints.deadline_s"])
+    assert "61 s ago" in refused.json["errors"][0]["reason"]
 
 
 def test_started_tasks_are_listed_by_item(functions: Functions) -> None:
