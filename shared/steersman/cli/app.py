@@ -7,6 +7,7 @@ import typer
 
 from steersman.cli import (
     again,
+    approvals,
     audit,
     dead,
     demo,
@@ -14,8 +15,10 @@ from steersman.cli import (
     invoke,
     limits,
     local,
+    pauses,
     schedules,
     state_machine,
+    steer,
     work,
 )
 
@@ -45,10 +48,12 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for command in COMMANDS:
     app.command()(command)
-for command in (again.rerun, again.clone):
+for command in (steer.pause, steer.resume, steer.budget, steer.items, again.rerun, again.clone):
     work.tasks.command()(command)
 work.templates.command("compile")(state_machine.compile_published)
 app.add_typer(work.tasks, name="tasks")
+app.add_typer(approvals.approvals, name="approvals")
+app.add_typer(pauses.pauses, name="pauses")
 app.add_typer(dead.dead, name="dead")
 app.add_typer(work.templates, name="templates")
 app.add_typer(schedules.schedules, name="schedules")

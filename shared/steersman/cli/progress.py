@@ -101,8 +101,12 @@ class TaskProgress:
         return table
 
 
+# What some events say besides, and how it is put.
+SAID = {"ask": "asks:", "until": "until", "tasks": "tasks:", "by": "by", "reason": "because:"}
+
+
 def _apply(stage: StageProgress, verb: str, data: Mapping[str, Any], second: float) -> None:
-    stage.status = {"started": "running"}.get(verb, verb)
+    stage.status = {"started": "running", "spread": "running", "answered": "ready"}.get(verb, verb)
     stage.attempt = data.get("attempt") or stage.attempt
     stage.agent = data.get("agent") or stage.agent
     if verb == "started":
@@ -116,6 +120,7 @@ def _why(data: Mapping[str, Any]) -> str:
     told = [data["agent"]] if data.get("agent") else []
     if data.get("duration_ms") is not None:
         told.append(f"{data['duration_ms']} ms")
+    told += [f"{words} {data[name]}" for name, words in SAID.items() if data.get(name) is not None]
     if error:
         told.append(f"{error.get('code')}: {error.get('message')}")
     return f" ({', '.join(told)})" if told else ""
