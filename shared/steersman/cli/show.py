@@ -85,7 +85,7 @@ def brief(value: Any) -> str:
 def trouble(stage: Mapping[str, Any]) -> str | None:
     """Return what a stage waits for, or why its last attempt failed, and when the next one comes."""
     message: str | None = (stage["error"] or {}).get("message")
-    if stage["status"] == "awaiting":
+    if stage.get("status") == "awaiting":
         until = stage.get("awaits_until")
         what = message or ("an answer" if stage.get("kind") == "approval" else "its time")
         return (
