@@ -121,22 +121,16 @@ def none_is_left_behind(run: RunHistory) -> Iterator[Finding]:
     tasks = {task.row.id: task for task in run.tasks}
     for (task_id, name, _), found in children_of(run).items():
         parent = tasks.get(task_id)
-        over = parent and next(
-            (line.at for line in parent.log if line.stage == name and _ends(line, parent)), None
-        )
-        if parent is None or over is None:
-            continue
+        lines = [line.at for line in parent.log if line.stage == name and _ends(line)] if parent else []
         for child in found:
             end = _end(child)
-            if end and end.at > over and end.event != "task.cancelled":
-                evidence = f"{child.subject} was {child.row.status} {end.at - over:.3f} s after {name} ended"
-                yield Finding(parent.subject, "no task is left behind", evidence)
-            elif end and end.at > over + _STOPPED_S:
-                evidence = f"{child.subject} was stopped {end.at - over:.1f} s after {name} ended"
-                yield Finding(parent.subject, "no task is left behind", evidence)
+            after_s = end.at - lines[0] if end and lines else 0.0
+            if after_s > 0 and end and (end.event != "task.cancelled" or after_s > _STOPPED_S):
+                evidence = f"{child.subject} was {child.row.status} {after_s:.3f} s after {name} ended"
+                yield Finding(str(task_id), "no task is left behind", evidence)
 
 
-def _ends(line: Line, task: TaskHistory) -> bool:
+def _ends(line: Line) -> bool:
     return line.event in {"stage.completed", "stage.failed", "stage.cancelled", "stage.skipped"}
 
 

@@ -123,8 +123,16 @@ class Runner:
         self._rng = rng
         self._pool = ThreadPoolExecutor(max_workers=MAX_PARALLEL_AGENTS, thread_name_prefix="agent")
 
-    def run(self, attempts: Sequence[Attempt], while_running: WhileRunning) -> Ran:
-        """Return what came of each attempt, in any order; nothing is raised for an agent's failure."""
+    def run(
+        self,
+        attempts: Sequence[Attempt],
+        while_running: WhileRunning,
+        hold: Callable[[Sequence[Attempt]], None] = lambda _: None,
+    ) -> Ran:
+        """Return what came of each attempt, in any order; nothing is raised for an agent's failure.
+
+        `hold` is given what may not begin now, before any agent is asked.
+        """
         ran = Ran([], [], [], [])
         choice = _Choice(self._registry)
         for attempt in attempts:
@@ -133,6 +141,8 @@ class Runner:
                 self._sort(ran, attempt, step)
             elif not choice.add(attempt):
                 ran.outcomes.append(_outcome(attempt, self.failed(attempt, _no_agent(attempt))))
+        if ran.held:
+            hold(ran.held)
         calls = [
             _Call(candidate, group, self._start(candidate, group)) for candidate, group in choice.groups()
         ]

@@ -65,11 +65,12 @@ def sweep(
         reach("sweep.stopped")
     lost = [row for row in rows if not row["deadline_passed"]]
     resend(queues, [*lost, *(row for row in timers if not row["deadline_passed"])], lanes)
+    told = families.wake_untold(older_than_s=stranded_after_s, limit=LIMIT)
     reach("sweep.sent")
     if lost:
         sweep_store.resent(database, lost)
         _quietly(lambda: live.outdate(sorted({row["task_id"] for row in lost})), warn)
-    if not rows and not timers and not sweep_store.any_open(database):
+    if not rows and not timers and not told and not sweep_store.any_open(database):
         _quietly(lambda: open_work.quiet(count), warn)
     return Swept(asleep=False, sent=len(lost), expired=len(expired))
 

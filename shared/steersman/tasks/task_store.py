@@ -7,6 +7,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from steersman.db.connection import Database
+from steersman.tasks import family_store
 from steersman.tasks.log_store import Fact, facts_of
 from steersman.tasks.named_sql import sql
 from steersman.tasks.words import TaskStatus
@@ -64,13 +65,12 @@ def templates(database: Database, task_ids: Sequence[UUID]) -> dict[UUID, UUID]:
 def stop(
     database: Database, task_ids: Sequence[UUID], *, status: str, errors: Sequence[dict[str, Any] | None]
 ) -> list[Fact]:
-    """End open tasks from outside as `cancelled` or `failed`; tasks that have ended stay as they are."""
-    return facts_of(
-        database.tuples(
-            sql("stop"),
-            {"task_ids": list(task_ids), "status": status, "errors": [_json(error) for error in errors]},
-        )
-    )
+    """End open tasks from outside as `cancelled` or `failed`, and with them the open tasks that they started.
+
+    Tasks that have ended stay as they are.
+    """
+    values = {"task_ids": list(task_ids), "status": status, "errors": [_json(error) for error in errors]}
+    return facts_of(family_store.locked(database, task_ids, lambda: database.tuples(sql("stop"), values)))
 
 
 def _json(value: Any) -> Jsonb | None:
