@@ -200,6 +200,7 @@ class Engine:
         return store()
 
     def _complete(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome]) -> "_Stored":
+        ours = {one.job.task_id.int for one in attempts}
         failed = {one.task_id.int for one in outcomes if one.decision.error is not None}
         spread = {
             one.job.task_id.int
@@ -209,8 +210,11 @@ class Engine:
 
         def store() -> "_Stored":
             completion = attempt_store.complete(self._database, outcomes)
-            facts = completion.facts + self._undo(attempts, outcomes, completion.facts)
-            return _Stored(facts, completion.repeated, self._stop_children(spread, outcomes, facts))
+            undone = self._undo(attempts, outcomes, completion.facts)
+            facts = completion.facts + [fact for fact in undone if fact.task_id.int in ours]
+            stopped = [fact for fact in undone if fact.task_id.int not in ours]
+            stopped += self._stop_children(spread, outcomes, facts)
+            return _Stored(facts, completion.repeated, stopped)
 
         ends_more = spread or any(one.leaves_children or one.decision.undoes_task for one in outcomes)
         return self._database.together(store) if ends_more else store()

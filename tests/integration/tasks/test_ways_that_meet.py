@@ -198,6 +198,17 @@ def test_items_of_a_task_that_failed_do_not_go_on_when_a_worker_died(rig: Rig) -
     assert {child["status"] for child in children(rig, task_id)} == {"cancelled"}
 
 
+def test_a_task_that_is_undone_stops_the_tasks_that_it_started(rig: Rig) -> None:
+    """When a task is undone, what its stages started is cancelled, and its worker goes on."""
+    stages = [stage("first", undo="no_first"), stage("each", "first", for_each=EACH), stage("no_first")]
+    plan = rig.publish([*stages, stage("beside", "first")], output="each")
+    rig.behaviours["beside"] = refuse
+    (task_id,) = rig.submit(plan, input={"list": [1, 2, 3]})
+    rig.drain()
+    assert rig.task(task_id)["status"] == "failed"
+    assert {child["status"] for child in children(rig, task_id)} == {"cancelled"}
+
+
 def test_a_task_that_is_cancelled_while_it_fans_out_leaves_no_item_behind(rig: Rig, other: Database) -> None:
     """When a task is cancelled at the moment in which a stage starts items, these are cancelled too."""
     (task_id,) = rig.submit(rig.publish([stage("each", for_each=EACH)]), input={"list": [1, 2, 3]})
