@@ -107,7 +107,7 @@ def _pauses(orders: Sequence[Order]) -> dict[tuple[str, str], list[Interval]]:
 
 
 def _begun(task: TaskHistory) -> list[Line]:
-    """Return the starts after which something was done: not those of workers that died before they gave a stage back."""
+    """Return the starts after which something was done: not those of workers that died before they gave it back."""
     ran = {(one.stage, one.attempt) for one in task.executions}
     found: list[Line] = []
     after: dict[str | None, str] = {}
