@@ -131,8 +131,9 @@ def test_a_fan_out_that_is_tried_again_does_its_items_again(rig: Rig) -> None:
 
     def later(job: StageJob) -> StageResult | AgentError:
         if job.input["index"] == 1 and refusals:
-            return refuse_item(refusals.pop())(job)
-        return refuse_item()(job)
+            refusals.pop()
+            return refuse(job)
+        return StageResult({"double": job.input["item"] * 2})
 
     rig.behaviours["each"] = later
     again = {"max_attempts": 2, "backoff_s": 0.01}
