@@ -130,7 +130,8 @@ class Replay:
                     yield "only what waits is answered", f"{line}, but it was {stage.status}"
                 stage.status = "ready"
             case "cancelled":
-                stage.status = "cancelled"
+                # One whose worker was lost may have been given back since: the attempt has grown.
+                stage.status, stage.attempt = "cancelled", max(stage.attempt, line.attempt or 1)
             case _:
                 yield from self._outcome(line, stage)
                 self._end(line.stage or "", stage, what)

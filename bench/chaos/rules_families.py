@@ -90,7 +90,10 @@ def failed_for_its_items(run: RunHistory) -> Iterator[Finding]:
 
 
 def at_work_within_the_limit(run: RunHistory) -> Iterator[Finding]:
-    """No more items of a fan-out are at work at any time than its concurrency."""
+    """No more items of a fan-out are at work at any time than its concurrency.
+
+    An item that was cancelled before its turn gives its turn away at once: for it one more may be.
+    """
     for (task_id, name, _), found in children_of(run).items():
         parent = next((task for task in run.tasks if task.row.id == task_id), None)
         each = parent.plan.stage(name).for_each if parent else None
@@ -102,8 +105,9 @@ def at_work_within_the_limit(run: RunHistory) -> Iterator[Finding]:
             end = _end(child)
             if began is not None and end is not None:
                 moments += [(began, 1), (end.at, -1)]
+        given_away = sum(1 for child in found if not any(line.event == "stage.started" for line in child.log))
         most = _most(sorted(moments))
-        if most > each.concurrency:
+        if most > each.concurrency + given_away:
             evidence = f"{most} items of {name} were at work at once, at most {each.concurrency} may be"
             yield Finding(str(task_id), "no more at work than the limit", evidence)
 
@@ -121,22 +125,16 @@ def none_is_left_behind(run: RunHistory) -> Iterator[Finding]:
     tasks = {task.row.id: task for task in run.tasks}
     for (task_id, name, _), found in children_of(run).items():
         parent = tasks.get(task_id)
-        over = parent and next(
-            (line.at for line in parent.log if line.stage == name and _ends(line, parent)), None
-        )
-        if parent is None or over is None:
-            continue
+        lines = [line.at for line in parent.log if line.stage == name and _ends(line)] if parent else []
         for child in found:
             end = _end(child)
-            if end and end.at > over and end.event != "task.cancelled":
-                evidence = f"{child.subject} was {child.row.status} {end.at - over:.3f} s after {name} ended"
-                yield Finding(parent.subject, "no task is left behind", evidence)
-            elif end and end.at > over + _STOPPED_S:
-                evidence = f"{child.subject} was stopped {end.at - over:.1f} s after {name} ended"
-                yield Finding(parent.subject, "no task is left behind", evidence)
+            after_s = end.at - lines[0] if end and lines else 0.0
+            if after_s > 0 and end and (end.event != "task.cancelled" or after_s > _STOPPED_S):
+                evidence = f"{child.subject} was {child.row.status} {after_s:.3f} s after {name} ended"
+                yield Finding(str(task_id), "no task is left behind", evidence)
 
 
-def _ends(line: Line, task: TaskHistory) -> bool:
+def _ends(line: Line) -> bool:
     return line.event in {"stage.completed", "stage.failed", "stage.cancelled", "stage.skipped"}
 
 

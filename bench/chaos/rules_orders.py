@@ -55,7 +55,7 @@ def paused_tasks_stand(run: RunHistory) -> Iterator[Finding]:
     for task in run.tasks:
         of: UUID | None = task.row.id
         while of is not None:
-            for line in _begun_in(task.log, intervals.get(of, ()), MARGIN_S):
+            for line in _begun_in(_begun(task), intervals.get(of, ()), MARGIN_S):
                 where = "it" if of == task.row.id else f"task {of} above it"
                 yield Finding(task.subject, "a paused task stands", f"{line} while {where} was paused")
             of = above.get(of)
@@ -76,12 +76,13 @@ def _paused(log: Sequence[Line]) -> list[Interval]:
 def paused_others_stand(run: RunHistory) -> Iterator[Finding]:
     """No stage of a paused template, or on a paused queue, begins once every worker has heard of the pause."""
     intervals = _pauses(run.orders)
-    for task in run.tasks:
+    for task in run.tasks if intervals else ():
+        begun = _begun(task)
         for (scope, name), times in intervals.items():
             if scope == "template":
-                lines = task.log if task.row.template == name else ()
+                lines = begun if task.row.template == name else []
             else:
-                lines = [line for line in task.log if line.stage and _queue(task, line) == name]
+                lines = [line for line in begun if _queue(task, line) == name]
             for line in _begun_in(lines, times, FRESH_S + MARGIN_S):
                 yield Finding(
                     task.subject, "what is paused stands", f"{line} while {scope} {name} was paused"
@@ -105,11 +106,23 @@ def _pauses(orders: Sequence[Order]) -> dict[tuple[str, str], list[Interval]]:
     return found
 
 
-def _begun_in(log: Sequence[Line], intervals: Sequence[Interval], margin_s: float) -> Iterator[Line]:
-    for line in log:
-        if line.event == "stage.started" and any(
-            since + margin_s < line.at < until for since, until in intervals
-        ):
+def _begun(task: TaskHistory) -> list[Line]:
+    """Return the starts after which something was done: not those of workers that died before they gave it back."""
+    ran = {(one.stage, one.attempt) for one in task.executions}
+    found: list[Line] = []
+    after: dict[str | None, str] = {}
+    for line in reversed(task.log):
+        done = after.get(line.stage, "stage.cancelled") not in {"stage.started", "stage.cancelled"}
+        if line.event == "stage.started" and (done or (line.stage, line.attempt) in ran):
+            found.append(line)
+        if line.event != "stage.late":
+            after[line.stage] = line.event
+    return found
+
+
+def _begun_in(begun: Sequence[Line], intervals: Sequence[Interval], margin_s: float) -> Iterator[Line]:
+    for line in begun:
+        if any(since + margin_s < line.at < until for since, until in intervals):
             yield line
 
 

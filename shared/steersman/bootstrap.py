@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from steersman.projects.service import Projects
     from steersman.tasks.approvals import Approvals
     from steersman.tasks.engine import Engine
+    from steersman.tasks.families import Families
     from steersman.tasks.flood import Flood
     from steersman.tasks.letters import DeadLetters
     from steersman.tasks.limits import Limits
@@ -143,7 +144,25 @@ class Parts:
     def tasks(self) -> "Tasks":
         from steersman.tasks.service import Tasks
 
-        return Tasks(database=self.database, live=self.live, plans=self.plans, payloads=self.payloads)
+        return Tasks(
+            database=self.database,
+            live=self.live,
+            plans=self.plans,
+            payloads=self.payloads,
+            ended=lambda facts: self.families.ended(facts),
+        )
+
+    @cached_property
+    def families(self) -> "Families":
+        from steersman.tasks.families import Families
+
+        return Families(
+            database=self.database,
+            queues=self.queues,
+            plans=self.plans,
+            lanes=self.settings.lanes,
+            publish=self.live.publish,
+        )
 
     @cached_property
     def submissions(self) -> "Submissions":

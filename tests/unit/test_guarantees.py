@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.chaos import rules_followers, rules_run, rules_state, rules_witnesses
+from bench.chaos import (
+    rules_families,
+    rules_followers,
+    rules_orders,
+    rules_run,
+    rules_state,
+    rules_undoing,
+    rules_witnesses,
+)
 from steersman.settings import Settings
 from steersman.tasks import engine, flood, gate, live, service, sweep
 from tests.unit.tasks.dags import LARGEST
@@ -18,7 +26,15 @@ TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)))
 CLAIMS = [part for part in re.split(r"\n\n(?=\*\*)", PROMISED)[1:] if part.startswith("**")]
 RULES = {
     f"{module.__name__.rpartition('.')[2]}.{rule.__name__}"
-    for module in (rules_followers, rules_run, rules_state, rules_witnesses)
+    for module in (
+        rules_families,
+        rules_followers,
+        rules_orders,
+        rules_run,
+        rules_state,
+        rules_undoing,
+        rules_witnesses,
+    )
     for rule in module.RULES
 }
 PATIENCE_S = Settings.model_fields["stranded_after_s"].default

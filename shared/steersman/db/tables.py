@@ -254,6 +254,13 @@ Index(
     postgresql_where=text("parent_task_id IS NOT NULL"),
 )
 Index(
+    "task_histories_untold",
+    _task.finished_at,
+    postgresql_where=text(
+        "counted IS NULL AND parent_task_id IS NOT NULL AND status IN ('completed', 'failed', 'cancelled')"
+    ),
+)
+Index(
     "task_histories_labels",
     _task.labels,
     postgresql_using="gin",

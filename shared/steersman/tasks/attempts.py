@@ -125,6 +125,9 @@ class Attempt(NamedTuple):
         return cls(row, plan, job)
 
 
+Hold = Callable[[Sequence["Attempt"]], None]
+
+
 class Ran(NamedTuple):
     """What came of claimed attempts: each is in one of these."""
 
@@ -163,17 +166,22 @@ class Runner:
         self._pool = ThreadPoolExecutor(max_workers=MAX_PARALLEL_AGENTS, thread_name_prefix="agent")
 
     def run(
-        self, attempts: Sequence[Attempt], while_running: WhileRunning, admit: Admit = lambda _: None
+        self,
+        attempts: Sequence[Attempt],
+        while_running: WhileRunning,
+        admit: Admit = lambda _: None,
+        hold: Hold = lambda _: None,
     ) -> Ran:
         """Return what came of each attempt, in any order; nothing is raised for an agent's failure.
 
-        Where attempts see more large values than fit into memory, they run in waves, one after the other.
+        `hold` is given what may not begin now, and `admit` what may, before any agent is asked. Where attempts see more
+        large values than fit into memory, they run in waves, one after the other.
         """
         began = monotonic()
         latest = began + MAX_STAGE_TIMEOUT_S
         jobs = [attempt.job for attempt in attempts]
         if not any_references(jobs):
-            return self._run(attempts, jobs, while_running, latest, admit)
+            return self._run(attempts, jobs, while_running, latest, admit, hold)
         ran = Ran([], [], [], [])
         for wave in in_waves(attempts):
             before = monotonic() - began
@@ -183,7 +191,7 @@ class Runner:
                 continue
             since = partial(_since, before, while_running) if any(ran) else while_running
             whole = self._payloads.whole_jobs([attempt.job for attempt in wave])
-            ran.add(self._run(wave, whole, since, latest, admit))
+            ran.add(self._run(wave, whole, since, latest, admit, hold))
         return ran
 
     def _run(
@@ -193,6 +201,7 @@ class Runner:
         while_running: WhileRunning,
         latest: float,
         admit: Admit,
+        hold: Hold,
     ) -> Ran:
         """Run attempts on their `jobs`, whole or an error each, in no longer than `latest` (monotonic)."""
         ran = Ran([], [], [], [])
@@ -203,6 +212,8 @@ class Runner:
                 self._sort(ran, attempt, step)
             elif not choice.add(attempt):
                 ran.outcomes.append(_outcome(attempt, self.failed(attempt, _no_agent(attempt))))
+        if ran.held:
+            hold(ran.held)
         admit(choice)
         calls = [
             _Call(candidate, group, self._start(candidate, group), latest)

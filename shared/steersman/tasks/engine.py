@@ -7,8 +7,9 @@ lane that gets work, one Redis pipeline. What can be decided without I/O is deci
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import ceil, inf
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from steersman.errors import Unavailable
 from steersman.failpoints import Reach, unarmed
 from steersman.ids import new_id
 from steersman.tasks import attempt_store, undo_store, unsent_store, waiting_store
-from steersman.tasks.attempt_store import Completion, Lease, Outcome
+from steersman.tasks.attempt_store import Lease, Outcome
 from steersman.tasks.attempts import Attempt, Choice, Ran, Runner
 from steersman.tasks.families import Families, NestedFailed
 from steersman.tasks.gate import Gate
@@ -65,17 +66,27 @@ class Report:
 
 @dataclass
 class _Batch:
-    """What was claimed from a lane: attempts and leases, whether their start was told, stages to mend, views that may
-    be stale."""
+    """What was claimed from a lane: attempts and leases, whether their start was told, tasks (as numbers) whose stages
+    were given back, stages to mend, views that may be stale."""
 
     lane: str = ""  # empty: as the priority says
     leases: list[Lease] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     told: bool = False
+    held: set[int] = field(default_factory=set)
     mend: list[tuple[UUID, str]] = field(default_factory=list)
     stale_views: list[UUID] = field(default_factory=list)
     admissions: list[Admission] = field(default_factory=list)
     gone: list[Job] = field(default_factory=list)  # for which a place may be kept that they do not need
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What storing results did: the facts, stages whose results had taken effect before, facts of stopped tasks."""
+
+    facts: list[Fact]
+    repeated: list[tuple[UUID, str]]
+    stopped: list[Fact]
 
 
 class Engine:
@@ -153,6 +164,7 @@ class Engine:
             batch.attempts,
             lambda waited_s: self._while_running(batch, waited_s),
             lambda choice: self._admit(batch, choice, report),
+            lambda held: self._hold(batch, held),
         )
         self._reach("engine.ran")
         facts = self._carry_out(ran, batch)
@@ -185,19 +197,50 @@ class Engine:
                 ran.outcomes.append(self._runner.given_up(attempt, exc))
         if ran.awaiting:
             facts += waiting_store.wait(self._database, ran.awaiting)
-        if ran.held:
-            waiting_store.hold(self._database, ran.held)
         if ran.outcomes:
-            completion = self._complete(ran.outcomes)
+            completion = self._store(batch.attempts, ran.outcomes)
             facts += completion.facts
             batch.mend += completion.repeated
-            facts += self._undo(batch.attempts, ran.outcomes, completion.facts)
             self._reach("engine.completed")
-        self._stop_children(batch.attempts, ran, facts)
+            self._families.told(completion.stopped)
         waits = {attempt.job.task_id for attempt in batch.attempts if attempt.may_wait}
         if waits and ran.outcomes:
             waiting_store.settle(self._database, sorted(waits))
         return facts
+
+    def _store(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome]) -> "_Stored":
+        """Store results, and with them the end of what ends by them: tasks to be undone, tasks that nobody waits for.
+
+        A database that is away is waited for, because another attempt costs more.
+        """
+        store = partial(self._complete, attempts, outcomes)
+        for patience_s in PATIENCE_S:
+            try:
+                return store()
+            except Unavailable as exc:
+                self._warn("results were not stored yet", {"reason": exc.message})
+                self._sleep(patience_s)
+        return store()
+
+    def _complete(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome]) -> "_Stored":
+        ours = {one.job.task_id.int for one in attempts}
+        failed = {one.task_id.int for one in outcomes if one.decision.error is not None}
+        spread = {
+            one.job.task_id.int
+            for one in attempts
+            if failed and one.plan.template.spreads and one.job.task_id.int in failed
+        }
+
+        def store() -> "_Stored":
+            completion = attempt_store.complete(self._database, outcomes)
+            undone = self._undo(attempts, outcomes, completion.facts)
+            facts = completion.facts + [fact for fact in undone if fact.task_id.int in ours]
+            stopped = [fact for fact in undone if fact.task_id.int not in ours]
+            stopped += self._stop_children(spread, outcomes, facts)
+            return _Stored(facts, completion.repeated, stopped)
+
+        ends_more = spread or any(one.leaves_children or one.decision.undoes_task for one in outcomes)
+        return self._database.together(store) if ends_more else store()
 
     def _undo(
         self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome], facts: Sequence[Fact]
@@ -212,18 +255,24 @@ class Engine:
         errors = [(one.task_id, {**(one.decision.error or {}), "stage": one.stage}) for one in found]
         return undo_store.undo(self._database, errors, [plans[one.task_id.int] for one in found])
 
-    def _stop_children(self, attempts: Sequence[Attempt], ran: Ran, facts: Sequence[Fact]) -> None:
+    def _stop_children(
+        self, spread: Collection[int], outcomes: Sequence[Outcome], facts: Sequence[Fact]
+    ) -> list[Fact]:
         """Cancel tasks that nobody waits for any more: their stage went on without them, or its task failed."""
         stages: list[tuple[UUID, str | None]] = [
-            (one.task_id, one.stage) for one in ran.outcomes if one.leaves_children
+            (one.task_id, one.stage) for one in outcomes if one.leaves_children
         ]
-        spread = {attempt.job.task_id.int for attempt in attempts if attempt.plan.template.spreads}
         stages += [
             (fact.task_id, None)
             for fact in facts
             if fact.event == "task.failed" and fact.task_id.int in spread
         ]
-        self._families.stop(stages)
+        return self._families.stop(stages)
+
+    def _hold(self, batch: "_Batch", held: Sequence[Attempt]) -> None:
+        """Give back what is paused, before agents are asked: nobody is told that it has started."""
+        waiting_store.hold(self._database, held)
+        batch.held |= {attempt.job.task_id.int for attempt in held}
 
     def _count(self, ran: Ran, report: Report) -> None:
         for outcome in ran.outcomes:
@@ -301,7 +350,8 @@ class Engine:
     def _while_running(self, batch: "_Batch", waited_s: float) -> float:
         """Tell followers that agents are at work, and keep their leases; return after how long to be called again."""
         if not batch.told:
-            self._publish([_started(attempt) for attempt in batch.attempts])
+            begun = [one for one in batch.attempts if one.job.task_id.int not in batch.held]
+            self._publish([_started(attempt) for attempt in begun])
             batch.told = True
             self._reach("engine.started")
         if waited_s >= RENEW_S:
@@ -327,16 +377,6 @@ class Engine:
             batch.attempts = [attempt for attempt in batch.attempts if _place(attempt) not in away]
             batch.leases = [attempt.lease for attempt in batch.attempts]
             report.counts["waiting"] += len(away)
-
-    def _complete(self, outcomes: Sequence[Outcome]) -> Completion:
-        """Store results; a database that is away is waited for, because another attempt costs more."""
-        for patience_s in PATIENCE_S:
-            try:
-                return attempt_store.complete(self._database, outcomes)
-            except Unavailable as exc:
-                self._warn("results were not stored yet", {"reason": exc.message})
-                self._sleep(patience_s)
-        return attempt_store.complete(self._database, outcomes)
 
     def _send(self, batch: "_Batch", ran: Ran, facts: Sequence[Fact]) -> None:
         """Send what became ready, what is tried again or waits for a while, and the dead letters."""
@@ -375,6 +415,9 @@ class Engine:
         if freeing:
             resend(self._queues, unsent_store.ready_stages(self._database, sorted(freeing)), self._lanes)
         self._send_dead(letters)
+        # A budget may have been raised just before its stage began to wait: nobody else looks at it again.
+        if unsure := {attempt.job.task_id for attempt, waits in ran.awaiting if waits.error}:
+            resend(self._queues, waiting_store.unspent(self._database, sorted(unsure)), self._lanes)
 
     def _send_dead(self, letters: Mapping[str, Sequence[dict[str, Any]]]) -> None:
         for queue, dead in letters.items():

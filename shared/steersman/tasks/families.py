@@ -116,13 +116,29 @@ class Families:
         if task_ids:
             resend(self._queues, family_store.wake(self._database, task_ids), self._lanes)
 
-    def stop(self, parents: Sequence[tuple[UUID, str | None]]) -> None:
-        """Cancel the open tasks that stages (task, name; None: any of the task's) started: nobody waits for them."""
-        if parents and (task_ids := family_store.open_children(self._database, parents)):
-            facts = task_store.stop(
-                self._database, task_ids, status=TaskStatus.CANCELLED, errors=[PARENT_ENDED] * len(task_ids)
-            )
+    def stop(self, parents: Sequence[tuple[UUID, str | None]]) -> list[Fact]:
+        """Cancel the open tasks that stages (task, name; None: any of the task's) started: nobody waits for them.
+
+        Returns the facts, for `told`.
+        """
+        task_ids = family_store.open_children(self._database, parents) if parents else []
+        if not task_ids:
+            return []
+        return task_store.stop(
+            self._database, task_ids, status=TaskStatus.CANCELLED, errors=[PARENT_ENDED] * len(task_ids)
+        )
+
+    def told(self, facts: Sequence[Fact]) -> None:
+        """Tell followers of tasks that were stopped, and have what they cost paid."""
+        if facts:
             self._publish(facts)
+            self.ended(facts)
+
+    def wake_untold(self, *, older_than_s: float, limit: int) -> int:
+        """Bring ends to their stages that nobody lived to bring; return how many."""
+        task_ids = family_store.untold(self._database, older_than_s=older_than_s, limit=limit)
+        self.wake(task_ids)
+        return len(task_ids)
 
     def _nested_plan(self, attempt: Attempt, children: Children) -> Plan | None:
         nested = children.nested

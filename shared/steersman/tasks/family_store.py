@@ -1,7 +1,7 @@
 """The SQL of tasks that tasks start: their rows, their ends, what they came to."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
 from psycopg import RawCursor
@@ -15,6 +15,8 @@ from steersman.tasks.log_store import Fact, facts_of
 from steersman.tasks.named_sql import sql
 from steersman.tasks.planner import Plan
 from steersman.tasks.ways import Child
+
+T = TypeVar("T")
 
 CHUNK = 1000  # tasks that one statement starts
 
@@ -102,6 +104,42 @@ def results(database: Database, task_id: UUID, stage: str, attempt: int) -> list
         ORDER BY item"""
     rows = database.tuples(statement, {"task_id": task_id, "stage": stage, "attempt": attempt})
     return [Child(*row) for row in rows]
+
+
+def locked(database: Database, task_ids: Sequence[UUID], work: Callable[[], T]) -> T:
+    """Return what `work` gives in a transaction that first waits for what is being done to the stages of these tasks.
+
+    A statement sees what was committed when it began: so it sees results that were just being stored, and tasks that
+    were just being started.
+    """
+    statement = """
+        WITH RECURSIVE family AS (
+          SELECT unnest(%(task_ids)s::uuid[]) AS id
+          UNION
+          SELECT c.id FROM family f JOIN task_histories c ON c.parent_task_id = f.id
+          WHERE c.status IN ('pending', 'running', 'awaiting', 'retrying')
+        )
+        SELECT FROM task_stages s JOIN family f ON f.id = s.task_id
+        WHERE s.status IN ('pending', 'ready', 'running', 'awaiting')
+        ORDER BY s.task_id, s.name
+        FOR UPDATE OF s"""
+
+    def after_others() -> T:
+        database.tuples(statement, {"task_ids": list(task_ids)})
+        return work()
+
+    return database.together(after_others)
+
+
+def untold(database: Database, *, older_than_s: float, limit: int) -> list[UUID]:
+    """Return tasks that ended long ago, and that the stages which started them do not know of."""
+    statement = """
+        SELECT id FROM task_histories
+        WHERE counted IS NULL AND parent_task_id IS NOT NULL AND status IN ('completed', 'failed', 'cancelled')
+          AND finished_at < now() - make_interval(secs => %(older_than_s)s)
+        LIMIT %(limit)s"""
+    rows = database.tuples(statement, {"older_than_s": older_than_s, "limit": limit})
+    return [row[0] for row in rows]
 
 
 def open_children(database: Database, parents: Sequence[tuple[UUID, str | None]]) -> list[UUID]:

@@ -62,13 +62,20 @@ def release(database: Database, project_id: UUID, scope: str, name: str) -> list
 def pause(database: Database, task_id: UUID, *, by: str, reason: str | None) -> list[Fact]:
     """Pause an open task and the open tasks that it started; return the facts, none when it is paused already."""
     paused = {"by": by, **({"reason": reason} if reason else {})}
-    return facts_of(database.tuples(sql("pause"), {"task_id": task_id, "paused": Jsonb(paused)}))
+
+    def when_none_spreads() -> list[tuple[Any, ...]]:
+        database.run("SELECT FROM task_histories WHERE id = %(id)s FOR UPDATE", {"id": task_id})
+        return database.tuples(sql("pause"), {"task_id": task_id, "paused": Jsonb(paused)})
+
+    return facts_of(database.together(when_none_spreads))
 
 
 def resume(database: Database, task_id: UUID, *, by: str) -> tuple[list[Fact], list[dict[str, Any]]]:
     """Let a paused task and those that it started go on: the facts, and what is to be sent."""
-    with database.transaction():
+
+    def release() -> tuple[list[Fact], list[dict[str, Any]]]:
         facts = facts_of(database.tuples(sql("resume"), {"task_id": task_id, "by": by}))
         values = {"task_ids": [fact.task_id for fact in facts]}
-        rows = database.run(sql("release_tasks"), values) if facts else []
-    return facts, rows
+        return facts, database.run(sql("release_tasks"), values) if facts else []
+
+    return database.together(release)

@@ -13,6 +13,7 @@ from steersman.http import cursors
 from steersman.json import dumps, loads
 from steersman.tasks import family_store, log_store, page_store, task_store
 from steersman.tasks.live import EventPage, LiveTasks
+from steersman.tasks.log_store import Fact
 from steersman.tasks.payloads import Payloads
 from steersman.tasks.plans import Plans
 from steersman.tasks.whole_views import BOTH, Value, whole_page, whole_task
@@ -23,7 +24,7 @@ LOOK_S = 2.0  # who waits for an end looks for one of which a dying worker, or a
 
 
 class Tasks:
-    """Reads and changes of tasks for the API."""
+    """Reads and changes of tasks for the API; `ended` brings the ends of tasks to the stages that started them."""
 
     def __init__(
         self,
@@ -32,8 +33,10 @@ class Tasks:
         live: LiveTasks,
         plans: Plans,
         payloads: Payloads | None = None,
+        ended: Callable[[Sequence[Fact]], None] = lambda _: None,
         pause: Callable[[float], None] = sleep,
     ):
+        self._bring_ends = ended
         self._database = database
         self._live = live
         self._plans = plans
@@ -117,6 +120,8 @@ class Tasks:
         if facts:
             with suppress(Unavailable):  # readers rebuild what Redis lacks
                 self._live.publish(facts)
+            with suppress(Unavailable):  # what waits for these tasks is told by the sweep
+                self._bring_ends(facts)
         row = self._found(task_id)
         if row["status"] != TaskStatus.CANCELLED:
             raise Conflict(f"the task is {row['status']} already; only an open task can be cancelled")

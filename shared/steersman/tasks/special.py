@@ -32,8 +32,9 @@ def next_step(
             return _wait(stage.wait, aside, now, values)
         if stage.approval is not None:
             return _approval(stage.approval, aside, now)
-        if "children" in aside:
-            return _join(stage, aside, children_of)
+        # An attempt that started none is a new one: it starts them again.
+        if "children" in aside and (found := children_of()):
+            return _join(stage, aside, found)
         children = ways.children(stage, values)
     except SteersmanError as exc:
         return exc
@@ -62,6 +63,6 @@ def _approval(approval: Approval, aside: Mapping[str, Any], now: datetime) -> St
     return StageResult(output={"comment": None, **answer})
 
 
-def _join(stage: Stage, aside: Mapping[str, Any], children_of: Callable[[], Sequence[Child]]) -> Step:
+def _join(stage: Stage, aside: Mapping[str, Any], found: Sequence[Child]) -> Step:
     # What they cost was added to the stage and the task as each of them ended (sql/wake.sql).
-    return StageResult(output=ways.joined(stage, aside["children"], aside["children_failed"], children_of()))
+    return StageResult(output=ways.joined(stage, aside["children"], aside["children_failed"], found))

@@ -85,6 +85,7 @@ def sweep(
         reach("sweep.stopped")
     lost = [row for row in rows if not row["deadline_passed"]]
     resend(queues, [*lost, *(row for row in timers if not row["deadline_passed"])], lanes)
+    told = families.wake_untold(older_than_s=stranded_after_s, limit=LIMIT)
     reach("sweep.sent")
     if lost:
         sweep_store.resent(database, lost)
@@ -95,7 +96,7 @@ def sweep(
         queues.send(freed)
     works = clockworks()
     fired = _fire(works, warn)
-    if not rows and not timers and not sweep_store.any_open(database):
+    if not rows and not timers and not told and not sweep_store.any_open(database):
         dues = [*(work.next_due() for work in works), waiting_store.next_look(database)]
         until = min((due for due in dues if due is not None), default=None)
         _quietly(lambda: open_work.quiet(count, until=until), warn)

@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 
 from steersman.db.connection import Database
 from steersman.ids import new_id
+from steersman.tasks import family_store
 from steersman.tasks.log_store import Fact, facts_of
 from steersman.tasks.named_sql import sql
 from steersman.tasks.words import TaskStatus
@@ -75,22 +76,19 @@ def stop(
     errors: Sequence[dict[str, Any] | None],
     by: str | None = None,
 ) -> list[Fact]:
-    """End open tasks from outside as `cancelled` or `failed`; tasks that have ended stay as they are.
+    """End open tasks from outside as `cancelled` or `failed`, and with them the open tasks that they started.
 
-    What somebody does (`by`), and not a clock, has an audit entry for each task that it ends.
+    Tasks that have ended stay as they are. What somebody does (`by`), and not a clock, has an audit entry for each task
+    that is named.
     """
-    return facts_of(
-        database.tuples(
-            sql("stop"),
-            {
-                "task_ids": list(task_ids),
-                "status": status,
-                "errors": [_json(error) for error in errors],
-                "by": by,
-                "entries": [new_id() for _ in task_ids],
-            },
-        )
-    )
+    values = {
+        "task_ids": list(task_ids),
+        "status": status,
+        "errors": [_json(error) for error in errors],
+        "by": by,
+        "entries": [new_id() for _ in task_ids],
+    }
+    return facts_of(family_store.locked(database, task_ids, lambda: database.tuples(sql("stop"), values)))
 
 
 def _json(value: Any) -> Jsonb | None:

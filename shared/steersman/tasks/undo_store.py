@@ -6,6 +6,7 @@ from uuid import UUID
 
 from steersman.db.arrays import documents, ids, plain, texts
 from steersman.db.connection import Database
+from steersman.tasks import family_store
 from steersman.tasks.log_store import Fact, facts_of
 from steersman.tasks.named_sql import sql
 from steersman.tasks.planner import Plan
@@ -36,4 +37,5 @@ def undo(
         "queues": plain(step[3].queue for step in steps),
         "capabilities": texts(step[3].capability for step in steps),
     }
-    return facts_of(database.tuples(sql("undo"), values))
+    task_ids = [task_id for task_id, _ in failed]
+    return facts_of(family_store.locked(database, task_ids, lambda: database.tuples(sql("undo"), values)))

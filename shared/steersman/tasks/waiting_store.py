@@ -39,6 +39,16 @@ def wait(database: Database, waits: Sequence[tuple[Attempt, Awaiting]]) -> list[
     return facts_of(database.tuples(sql("await"), values, repeatable=True))
 
 
+def unspent(database: Database, task_ids: Sequence[UUID]) -> list[dict[str, Any]]:
+    """Let stages of these tasks go on that began to wait for a budget when it was just being raised.
+
+    Returns what is to be sent: task_id, stage, queue, attempt, priority.
+    """
+    return database.run(
+        sql("unspent"), {"task_ids": ids(sorted(task_ids)), "count": len(task_ids)}, repeatable=True
+    )
+
+
 def hold(database: Database, attempts: Sequence[Attempt]) -> None:
     """Give claimed attempts back, to be held until `release`."""
     ordered = sorted(attempts, key=lambda attempt: (attempt.job.task_id.int, attempt.job.stage))
@@ -55,7 +65,13 @@ def amend(
 ) -> list[dict[str, Any]] | None:
     """Change constraints of an open task; return what goes on by that and is to be sent, or None: it is not open."""
     values = {"task_id": task_id, "changes": Jsonb(dict(changes)), "deadline_s": deadline_s}
-    rows = database.run(sql("amend"), values)
+
+    def after_others() -> list[dict[str, Any]]:
+        # What just begins to wait either is seen by this, or sees it (sql/unspent.sql).
+        database.run("SELECT FROM task_histories WHERE id = %(id)s FOR UPDATE", {"id": task_id})
+        return database.run(sql("amend"), values)
+
+    rows = database.together(after_others)
     return [row for row in rows if row["task_id"] is not None] if rows else None
 
 

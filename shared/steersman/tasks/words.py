@@ -138,7 +138,11 @@ STAGE_TRANSITIONS: dict[StageStatus, frozenset[StageStatus]] = {
         }
     ),
     StageStatus.AWAITING: frozenset(
-        {StageStatus.READY, StageStatus.COMPLETED, StageStatus.FAILED, StageStatus.CANCELLED}
+        {
+            StageStatus.READY,  # it was answered, or its task's budget raised
+            StageStatus.RUNNING,  # its time has come
+            StageStatus.CANCELLED,
+        }
     ),
     StageStatus.COMPLETED: frozenset(),
     StageStatus.FAILED: frozenset(),

@@ -33,6 +33,7 @@ DROP INDEX task_histories_project_priority;
 DROP INDEX task_histories_project_template;
 DROP INDEX task_histories_project_status;
 DROP INDEX task_histories_project_id;
+DROP INDEX task_histories_untold;
 DROP INDEX task_histories_children;
 CREATE INDEX task_histories_project_id ON task_histories (project_id, id DESC);
 CREATE INDEX task_histories_project_status ON task_histories (project_id, status, id DESC);
