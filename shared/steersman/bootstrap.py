@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from steersman.projects.service import Projects
     from steersman.tasks.approvals import Approvals
     from steersman.tasks.engine import Engine
+    from steersman.tasks.families import Families
     from steersman.tasks.live import LiveTasks
     from steersman.tasks.open_work import OpenWork
     from steersman.tasks.plans import Plans
@@ -120,7 +121,25 @@ class Parts:
     def tasks(self) -> "Tasks":
         from steersman.tasks.service import Tasks
 
-        return Tasks(database=self.database, live=self.live, plans=self.plans)
+        return Tasks(
+            database=self.database,
+            live=self.live,
+            plans=self.plans,
+            ended=lambda facts: self.families.ended(facts),  # which few who read tasks need
+        )
+
+    @cached_property
+    def families(self) -> "Families":
+        from steersman.tasks.families import Families
+
+        return Families(
+            database=self.database,
+            queues=self.queues,
+            plans=self.plans,
+            lanes=self.settings.lanes,
+            publish=self.live.publish,
+            reach=self.reach,
+        )
 
     @cached_property
     def submissions(self) -> "Submissions":

@@ -49,6 +49,7 @@ metadata = MetaData(
 
 AGENT_STATUSES = ("active", "inactive", "maintenance", "error", "scaling")
 # Those that only wait are not looked at: their timers say when to.
+FINISHED = [str(status) for status in TaskStatus if status.final]
 UNFINISHED = [str(status) for status in TaskStatus if not status.final and status is not TaskStatus.AWAITING]
 TOP_LEVEL = text("parent_task_id IS NULL")
 
@@ -206,6 +207,13 @@ Index(
     _task.parent_stage,
     _task.item,
     postgresql_where=text("parent_task_id IS NOT NULL"),
+)
+Index(
+    "task_histories_untold",
+    _task.id,
+    postgresql_where=text(
+        f"parent_task_id IS NOT NULL AND counted IS NULL AND status IN ({_quoted(FINISHED)})"
+    ),
 )
 Index(
     "task_histories_labels",

@@ -94,6 +94,16 @@ def wake(database: Database, ended: Sequence[UUID]) -> list[dict[str, Any]]:
     return rows
 
 
+def untold(database: Database, *, older_than_s: float, limit: int) -> list[UUID]:
+    """Return tasks that stages started and that ended a while ago, of which those stages have not been told."""
+    statement = """
+        SELECT id FROM task_histories
+        WHERE parent_task_id IS NOT NULL AND counted IS NULL AND status IN ('completed', 'failed', 'cancelled')
+          AND finished_at < now() - make_interval(secs => %(older_than_s)s)
+        ORDER BY id LIMIT %(limit)s"""
+    return [row[0] for row in database.tuples(statement, {"older_than_s": older_than_s, "limit": limit})]
+
+
 def results(database: Database, task_id: UUID, stage: str, attempt: int) -> list[Child]:
     """Return how the tasks that an attempt started stand, by item."""
     statement = """

@@ -1,6 +1,6 @@
 """What people ask of tasks: read, list, follow, cancel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
@@ -13,6 +13,7 @@ from steersman.http import cursors
 from steersman.json import dumps, loads
 from steersman.tasks import family_store, log_store, page_store, task_store
 from steersman.tasks.live import EventPage, LiveTasks
+from steersman.tasks.log_store import Fact
 from steersman.tasks.plans import Plans
 from steersman.tasks.words import TaskStatus
 
@@ -21,11 +22,18 @@ LOOK_S = 2.0  # who waits for an end looks for one of which a dying worker, or a
 
 
 class Tasks:
-    """Reads and changes of tasks for the API."""
+    """Reads and changes of tasks for the API; `ended` brings ends to the stages that started the tasks."""
 
     def __init__(
-        self, *, database: Database, live: LiveTasks, plans: Plans, pause: Callable[[float], None] = sleep
+        self,
+        *,
+        database: Database,
+        live: LiveTasks,
+        plans: Plans,
+        ended: Callable[[Sequence[Fact]], None] = lambda _: None,
+        pause: Callable[[float], None] = sleep,
     ):
+        self._ended = ended
         self._database = database
         self._live = live
         self._plans = plans
@@ -96,6 +104,8 @@ class Tasks:
         if facts:
             with suppress(Unavailable):  # readers rebuild what Redis lacks
                 self._live.publish(facts)
+            with suppress(Unavailable):  # the sweep tells it
+                self._ended(facts)
         row = self._found(task_id)
         if row["status"] != TaskStatus.CANCELLED:
             raise Conflict(f"the task is {row['status']} already; only an open task can be cancelled")

@@ -9,7 +9,7 @@ from steersman.aws.queues import StageQueues
 from steersman.db.connection import Database
 from steersman.errors import Unavailable
 from steersman.failpoints import Reach, unarmed
-from steersman.tasks import sweep_store, unsent_store, waiting_store
+from steersman.tasks import family_store, sweep_store, unsent_store, waiting_store
 from steersman.tasks.expiring import expire
 from steersman.tasks.families import Families
 from steersman.tasks.live import LiveTasks
@@ -64,6 +64,7 @@ def sweep(
         resend(queues, unsent_store.ready_stages(database, undoing), lanes)
         families.ended(facts)
         reach("sweep.stopped")
+    families.wake(family_store.untold(database, older_than_s=stranded_after_s, limit=TIMERS))
     lost = [row for row in rows if not row["deadline_passed"]]
     resend(queues, [*lost, *(row for row in timers if not row["deadline_passed"])], lanes)
     reach("sweep.sent")

@@ -32,6 +32,7 @@ DROP INDEX task_histories_project_template;
 DROP INDEX task_histories_project_status;
 DROP INDEX task_histories_project_id;
 DROP INDEX task_histories_children;
+DROP INDEX task_histories_untold;
 CREATE INDEX task_histories_project_id ON task_histories (project_id, id DESC);
 CREATE INDEX task_histories_project_status ON task_histories (project_id, status, id DESC);
 CREATE INDEX task_histories_project_template ON task_histories (project_id, template_name, id DESC);

@@ -36,6 +36,10 @@ CREATE INDEX task_histories_project_priority ON task_histories (project_id, prio
 -- A task that only waits is not looked at each minute: its timers say when to.
 CREATE INDEX task_histories_open ON task_histories (id) WHERE status IN ('pending', 'running', 'retrying');
 
+-- Tasks that have ended and whose parents were not told: what a process that died between left.
+CREATE INDEX task_histories_untold ON task_histories (id)
+  WHERE parent_task_id IS NOT NULL AND counted IS NULL AND status IN ('completed', 'failed', 'cancelled');
+
 -- When a waiting stage goes on by itself (stage '' stands for the deadline of a task that waits). A row that nobody
 -- needs any more does no harm: what it names is looked at before anything is done.
 CREATE TABLE task_timers (
