@@ -37,7 +37,7 @@ def open_children(database: Database, tasks: list[UUID], _: Plan) -> object:
 
 
 def results(database: Database, tasks: list[UUID], _: Plan) -> object:
-    return family_store.results(database, tasks[0], "a", 1)
+    return family_store.results(database, tasks[0], "a")
 
 
 def started(database: Database, tasks: list[UUID], _: Plan) -> object:

@@ -1,7 +1,7 @@
 -- Note that a leased stage has started tasks and waits for them; a row comes back while the lease is held.
 WITH spread AS (
   UPDATE task_stages s
-  SET lease_id = NULL, lease_expires_at = NULL, children = %(children)s, children_open = %(children)s, children_failed = 0,
+  SET lease_id = NULL, lease_expires_at = NULL, error = NULL, children = %(children)s, children_open = %(children)s, children_failed = 0,
       children_tolerated = %(tolerated)s, next_child = least(%(window)s, %(children)s)
   WHERE s.task_id = %(task_id)s AND s.name = %(stage)s AND s.status = 'running' AND s.lease_id = %(lease_id)s
   RETURNING s.task_id, s.project_id, s.name, s.attempt, s.started_id, s.started_at
