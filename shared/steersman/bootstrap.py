@@ -162,6 +162,7 @@ class Parts:
             plans=self.plans,
             lanes=self.settings.lanes,
             publish=self.live.publish,
+            reach=self.reach,
         )
 
     @cached_property

@@ -43,7 +43,7 @@ from steersman.tasks.references import MAX_PAYLOAD_BYTES
 from steersman.tasks.special import next_step
 from steersman.tasks.storable import surely_storable, unstorable
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
-from steersman.tasks.ways import Awaiting, Child, Children, Held
+from steersman.tasks.ways import Awaiting, Child, Children, ChildrenFailed, Held
 from steersman.tasks.words import StageStatus
 
 MAX_MODEL_BYTES = 1000
@@ -55,7 +55,7 @@ QUICK_S = 0.02  # of agents that answer sooner, nobody need be told that they ar
 
 Answer = StageResult | SteersmanError
 Step = Decision | Answer | Awaiting | Children | Held | None
-ChildrenOf = Callable[[UUID, str, int], list[Child]]
+ChildrenOf = Callable[[UUID, str], list[Child]]
 # Called while agents are at work, with the seconds since they began; returns after how many it is to be called again.
 WhileRunning = Callable[[float], float]
 # Told whom each attempt was given to, before any agent is asked; may take attempts away or give them to others.
@@ -145,7 +145,7 @@ class Ran(NamedTuple):
 
 
 class Runner:
-    """Runs attempts with the agents of a registry; `children_of` returns the tasks that an attempt started."""
+    """Runs attempts with the agents of a registry; `children_of` returns the tasks that a stage started last."""
 
     def __init__(
         self,
@@ -273,8 +273,8 @@ class Runner:
             return self.failed(attempt, error)
         if stage.calls_agent:
             return None
-        children = partial(self._children_of, job.task_id, job.stage, job.attempt)
-        return next_step(stage, job, attempt.aside, row["started_at"], children)
+        children = partial(self._children_of, job.task_id, job.stage)
+        return next_step(stage, job, _unfinished(attempt), row["started_at"], children)
 
     def _start(self, candidate: Candidate, group: Sequence[Attempt]) -> "Future[list[Answer]]":
         def call() -> list[Answer]:
@@ -288,6 +288,8 @@ class Runner:
             try:
                 text = _checked(attempt, answer)
             except InvalidResult as exc:
+                # What no agent gave comes out the same another time.
+                exc.retryable = attempt.plan.stage(attempt.job.stage).calls_agent
                 answer = exc
             else:
                 if attempt.undoes:
@@ -305,6 +307,13 @@ class Runner:
         if attempt.undoes and decision.status is not StageStatus.READY:
             return _undone(attempt, None, decision.error)
         return decision
+
+
+def _unfinished(attempt: Attempt) -> Mapping[str, Any]:
+    """Return the aside of an attempt, without the tasks that an attempt before has given up."""
+    if (attempt.row["last_error"] or {}).get("code") != ChildrenFailed.code:
+        return attempt.aside
+    return {name: value for name, value in attempt.aside.items() if name != "children"}
 
 
 def _undone(attempt: Attempt, output: Mapping[str, Any] | None, error: Mapping[str, Any] | None) -> Decision:
@@ -468,7 +477,12 @@ def _checked(attempt: Attempt, result: StageResult) -> str:
     if faults := _wrong_measures(result):
         raise InvalidResult("the result's measures are out of range", faults=faults)
     if len(output) > MAX_PAYLOAD_BYTES:
-        advice = "store what is large and return its address"
+        fans_out = attempt.plan.stage(attempt.job.stage).for_each is not None
+        advice = (
+            "set for_each.collect: false to keep counts only"
+            if fans_out
+            else "store what is large and return its address"
+        )
         raise InvalidResult(
             f"the output has {len(output)} bytes; at most {MAX_PAYLOAD_BYTES} are allowed: {advice}"
         )

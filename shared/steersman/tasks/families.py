@@ -82,9 +82,9 @@ class Families:
             resend(self._queues, unsent_store.ready_stages(self._database, first), self._lanes)
         return facts
 
-    def results(self, task_id: UUID, stage: str, attempt: int) -> list[Child]:
-        """Return how the tasks that an attempt started stand, with their real outputs; raise PayloadGone."""
-        found = family_store.results(self._database, task_id, stage, attempt)
+    def results(self, task_id: UUID, stage: str) -> list[Child]:
+        """Return how the tasks stand that a stage started last, with their real outputs; raise PayloadGone."""
+        found = family_store.results(self._database, task_id, stage)
         apart = {child.item: ref for child in found if (ref := reference_in(child.output)) is not None}
         if not apart:
             return found

@@ -96,13 +96,15 @@ def wake(database: Database, ended: Sequence[UUID]) -> list[dict[str, Any]]:
     return rows
 
 
-def results(database: Database, task_id: UUID, stage: str, attempt: int) -> list[Child]:
-    """Return how the tasks that an attempt started stand, by item."""
+def results(database: Database, task_id: UUID, stage: str) -> list[Child]:
+    """Return how the tasks stand that a stage started last, by item; a later attempt may be the one that joins them."""
     statement = """
-        SELECT item, status, output, error FROM task_histories
-        WHERE parent_task_id = %(task_id)s AND parent_stage = %(stage)s AND parent_attempt = %(attempt)s
-        ORDER BY item"""
-    rows = database.tuples(statement, {"task_id": task_id, "stage": stage, "attempt": attempt})
+        SELECT c.item, c.status, c.output, c.error FROM task_histories c
+        WHERE c.parent_task_id = %(task_id)s AND c.parent_stage = %(stage)s
+          AND c.parent_attempt = (SELECT max(parent_attempt) FROM task_histories
+                                  WHERE parent_task_id = %(task_id)s AND parent_stage = %(stage)s)
+        ORDER BY c.item"""
+    rows = database.tuples(statement, {"task_id": task_id, "stage": stage})
     return [Child(*row) for row in rows]
 
 

@@ -35,6 +35,9 @@ def _form_faults(stage: "Stage", at: str) -> Iterator[Fault]:
             yield Fault(f"{at}.{form}", f"never used: the stage's kind is '{stage.kind}', not '{kind}'")
     if stage.for_each and stage.kind in {StageKind.APPROVAL, StageKind.WAIT}:
         yield Fault(f"{at}.for_each", "is for stages of kind 'agent' and 'task'")
+    for name in ("input_schema", "output_schema"):
+        if stage.for_each and stage.kind is StageKind.TASK and getattr(stage, name) is not None:
+            yield Fault(f"{at}.{name}", "never used: the template of the items says what they take and give")
     if stage.kind in NO_AGENT and stage.capability != stage.kind:
         yield Fault(f"{at}.capability", f"never used: no agent does a stage of kind '{stage.kind}'")
 

@@ -15,7 +15,7 @@ from steersman.errors import AgentError, AgentThrottled, RateLimited, StageTimeo
 from steersman.tasks import expressions
 from steersman.tasks.schema import Schema
 from steersman.tasks.template import Backoff, Stage, Template
-from steersman.tasks.words import FailureKind, OnError, StageStatus
+from steersman.tasks.words import FailureKind, OnError, StageKind, StageStatus
 
 Result = Mapping[str, Any] | None
 # What a template computes once.
@@ -141,10 +141,13 @@ class Plan:
         return bool(expressions.evaluate("when", when, {"input": task_input, "results": results}))
 
     def schema(self, name: str, kind: str) -> Schema | None:
-        """Return the compiled `input_schema` or `output_schema` of a stage, or None where it has none."""
+        """Return the compiled `input_schema` or `output_schema` of a stage, or None where it has none.
+
+        Those of a fan-out are for its items, not for their list.
+        """
         key = (name, kind)
         if key not in self._schemas:
-            document = getattr(self.stage(name), kind)
+            document = None if self.stage(name).for_each else getattr(self.stage(name), kind)
             self._schemas[key] = None if document is None else Schema(document)
         return self._schemas[key]
 
@@ -159,7 +162,7 @@ class Plan:
         stage = self.stage(name)
         reason = describe(error)
         kind = kind_of(error)
-        rule, throttled = stage.retry.rule(kind), kind is FailureKind.THROTTLED
+        rule, throttled = _rule(stage, kind), kind is FailureKind.THROTTLED
         if rule is not None and attempt < rule.max_attempts:
             delay = retry_delay_s(rule, attempt, rng, at_least_s=error.retry_after_s if throttled else None)
             return Decision(status=StageStatus.READY, error=reason, retry_delay_s=delay)
@@ -227,6 +230,14 @@ def kind_of(error: SteersmanError) -> FailureKind | None:
     if isinstance(error, (AgentThrottled, RateLimited)):
         return FailureKind.THROTTLED
     return FailureKind.TIMEOUT if isinstance(error, StageTimeout) else None
+
+
+def _rule(stage: Stage, kind: FailureKind | None) -> Backoff | None:
+    """Return what holds for a failure, or None when it is final. Who said no is not asked again, and what items failed
+    of has been tried again by them.
+    """
+    asks_again = stage.calls_agent or (stage.kind is StageKind.TASK and not stage.for_each)
+    return stage.retry.rule(kind) if asks_again or kind is not FailureKind.PERMANENT else None
 
 
 def retry_delay_s(

@@ -178,8 +178,7 @@ def parse_template(document: Mapping[str, Any]) -> Template:
     try:
         template = Template.model_validate(document)
     except ValidationError as exc:
-        faults = tuple(Fault(_path(error["loc"]), error["msg"]) for error in exc.errors())
-        raise InvalidInput("the template is not valid", faults=faults) from None
+        raise InvalidInput("the template is not valid", faults=_faults_of(exc)) from None
     faults = (*_graph_faults(template), *_schema_faults(template), *kind_faults(template))
     if not faults:
         faults = (*_output_faults(template), *_expression_faults(template))
@@ -198,6 +197,19 @@ def expressions_of(stage: Stage) -> list[tuple[str, str]]:
         ("wait.until", stage.wait and stage.wait.until),
     ]
     return [(field, expression) for field, expression in found if expression]
+
+
+def _faults_of(error: ValidationError) -> tuple[Fault, ...]:
+    """Return what is wrong, each at its innermost place: a list without its wrong items is not too short by that."""
+    found = error.errors(include_url=False)
+    places = [one["loc"] for one in found]
+    return tuple(
+        Fault(_path(one["loc"]), one["msg"].removeprefix("Value error, "))
+        for one in found
+        if not any(
+            len(place) > len(one["loc"]) and place[: len(one["loc"])] == one["loc"] for place in places
+        )
+    )
 
 
 def _path(location: tuple[int | str, ...]) -> str:

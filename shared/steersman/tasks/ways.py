@@ -99,12 +99,12 @@ def waits_until(wait: Wait, now: datetime, values: Mapping[str, Any]) -> datetim
 
 
 def moment(field_name: str, value: Any) -> datetime:
-    """Return a time from its RFC 3339 text; raise TimerInPast when it is none."""
+    """Return a time in UTC from its RFC 3339 text; raise TimerInPast when it is none."""
     try:
         found = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):
         raise TimerInPast(f"`{field_name}` does not give a time like 2030-01-31T09:00:00Z") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def asked(approval: Approval, now: datetime, waited_s: float | None) -> Awaiting:

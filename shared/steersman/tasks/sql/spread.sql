@@ -6,7 +6,7 @@ WITH held AS (
   FOR UPDATE
 ), spread AS (
   UPDATE task_stages s
-  SET lease_id = NULL, lease_expires_at = NULL, started_id = NULL, children = %(children)s, children_open = %(children)s,
+  SET lease_id = NULL, lease_expires_at = NULL, started_id = NULL, error = NULL, children = %(children)s, children_open = %(children)s,
       children_failed = 0, children_tolerated = %(tolerated)s, next_child = least(%(window)s, %(children)s)
   FROM held h
   WHERE s.task_id = h.task_id AND s.name = h.name
