@@ -8,8 +8,16 @@ from uuid import UUID
 from bench.chaos.history import ENDS, Finding, Line, RunHistory, StageRow, TaskHistory
 
 Children = Mapping[tuple[UUID, str, int], Sequence[TaskHistory]]
-# An end and what it ends in other tasks are a moment apart, and a worker that dies in it is made good by another.
-_STOPPED_S = 30.0
+# What ends with a stage ends in its transaction, which may wait for a result that is just being stored.
+_MEANWHILE_S, _STOPPED_S = 2.0, 30.0
+_WORK = {
+    "stage.started",
+    "stage.completed",
+    "stage.failed",
+    "stage.skipped",
+    "stage.retrying",
+    "stage.spread",
+}
 
 
 def children_of(run: RunHistory) -> Children:
@@ -126,11 +134,15 @@ def none_is_left_behind(run: RunHistory) -> Iterator[Finding]:
     for (task_id, name, _), found in children_of(run).items():
         parent = tasks.get(task_id)
         lines = [line.at for line in parent.log if line.stage == name and _ends(line)] if parent else []
-        for child in found:
+        for child in found if lines else ():
+            over = lines[0]
+            alone = [line for line in child.log if line.at > over + _MEANWHILE_S and line.event in _WORK]
             end = _end(child)
-            after_s = end.at - lines[0] if end and lines else 0.0
-            if after_s > 0 and end and (end.event != "task.cancelled" or after_s > _STOPPED_S):
-                evidence = f"{child.subject} was {child.row.status} {after_s:.3f} s after {name} ended"
+            if alone:
+                evidence = f"{alone[0]} of {child.subject} {alone[0].at - over:.3f} s after {name} ended"
+                yield Finding(str(task_id), "no task is left behind", evidence)
+            elif end and end.at > over + _STOPPED_S:
+                evidence = f"{child.subject} was {child.row.status} {end.at - over:.1f} s after {name} ended"
                 yield Finding(str(task_id), "no task is left behind", evidence)
 
 

@@ -55,10 +55,18 @@ def paused_tasks_stand(run: RunHistory) -> Iterator[Finding]:
     for task in run.tasks:
         of: UUID | None = task.row.id
         while of is not None:
-            for line in _begun_in(_begun(task), intervals.get(of, ()), MARGIN_S):
+            paused = [_until_resumed(task, one) for one in intervals.get(of, ())]
+            for line in _begun_in(_begun(task), paused, MARGIN_S):
                 where = "it" if of == task.row.id else f"task {of} above it"
                 yield Finding(task.subject, "a paused task stands", f"{line} while {where} was paused")
             of = above.get(of)
+
+
+def _until_resumed(task: TaskHistory, interval: Interval) -> Interval:
+    """Return the part of a pause, of a task or one above it, until the task itself was let go on."""
+    since, until = interval
+    own = [line.at for line in task.log if line.event == "task.resumed" and since <= line.at < until]
+    return since, min([until, *own])
 
 
 def _paused(log: Sequence[Line]) -> list[Interval]:

@@ -67,13 +67,16 @@ class Report:
 @dataclass
 class _Batch:
     """What was claimed from a lane: attempts and leases, whether their start was told, tasks (as numbers) whose stages
-    were given back, stages to mend, views that may be stale."""
+    were given back, stages that need not wait after all, facts of tasks that were stopped, stages to mend, stale views.
+    """
 
     lane: str = ""  # empty: as the priority says
     leases: list[Lease] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     told: bool = False
     held: set[int] = field(default_factory=set)
+    freed: list[dict[str, Any]] = field(default_factory=list)
+    stopped: list[Fact] = field(default_factory=list)
     mend: list[tuple[UUID, str]] = field(default_factory=list)
     stale_views: list[UUID] = field(default_factory=list)
     admissions: list[Admission] = field(default_factory=list)
@@ -179,6 +182,8 @@ class Engine:
             self._publish(facts)
             self._reach("engine.published")
             self._families.ended(facts)
+            self._families.told(batch.stopped)
+            resend(self._queues, batch.freed, self._lanes)
             self._mend(batch)
         except Unavailable as exc:
             # Results are stored, but their followers may not be sent: the same messages come again, are found
@@ -197,12 +202,15 @@ class Engine:
                 ran.outcomes.append(self._runner.given_up(attempt, exc))
         if ran.awaiting:
             facts += waiting_store.wait(self._database, ran.awaiting)
+            if unsure := {attempt.job.task_id for attempt, waits in ran.awaiting if waits.error}:
+                # A budget may have been raised just before: nobody else looks at it again.
+                batch.freed = waiting_store.unspent(self._database, sorted(unsure))
         if ran.outcomes:
             completion = self._store(batch.attempts, ran.outcomes)
             facts += completion.facts
             batch.mend += completion.repeated
             self._reach("engine.completed")
-            self._families.told(completion.stopped)
+            batch.stopped = completion.stopped
         waits = {attempt.job.task_id for attempt in batch.attempts if attempt.may_wait}
         if waits and ran.outcomes:
             waiting_store.settle(self._database, sorted(waits))
@@ -223,7 +231,6 @@ class Engine:
         return store()
 
     def _complete(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome]) -> "_Stored":
-        ours = {one.job.task_id.int for one in attempts}
         failed = {one.task_id.int for one in outcomes if one.decision.error is not None}
         spread = {
             one.job.task_id.int
@@ -233,9 +240,11 @@ class Engine:
 
         def store() -> "_Stored":
             completion = attempt_store.complete(self._database, outcomes)
-            undone = self._undo(attempts, outcomes, completion.facts)
-            facts = completion.facts + [fact for fact in undone if fact.task_id.int in ours]
-            stopped = [fact for fact in undone if fact.task_id.int not in ours]
+            facts, stopped = completion.facts, list[Fact]()
+            if undone := self._undo(attempts, outcomes, facts):
+                ours = {one.job.task_id.int for one in attempts}
+                facts = facts + [fact for fact in undone if fact.task_id.int in ours]
+                stopped += [fact for fact in undone if fact.task_id.int not in ours]
             stopped += self._stop_children(spread, outcomes, facts)
             return _Stored(facts, completion.repeated, stopped)
 
@@ -415,9 +424,6 @@ class Engine:
         if freeing:
             resend(self._queues, unsent_store.ready_stages(self._database, sorted(freeing)), self._lanes)
         self._send_dead(letters)
-        # A budget may have been raised just before its stage began to wait: nobody else looks at it again.
-        if unsure := {attempt.job.task_id for attempt, waits in ran.awaiting if waits.error}:
-            resend(self._queues, waiting_store.unspent(self._database, sorted(unsure)), self._lanes)
 
     def _send_dead(self, letters: Mapping[str, Sequence[dict[str, Any]]]) -> None:
         for queue, dead in letters.items():

@@ -74,7 +74,7 @@ FAMILIES: dict[str, tuple[list[TaskHistory], str]] = {
         "a stage fails for its items",
     ),
     "an item that goes on alone": (
-        [PARENT, *ITEMS[:2], at(ITEMS[2], "task.completed", 9.0)],
+        [PARENT, *ITEMS[:2], at(ITEMS[2], "stage.completed", 9.0)],
         "no task is left behind",
     ),
     "a cost that was paid twice": (
