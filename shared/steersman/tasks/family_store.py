@@ -104,6 +104,17 @@ def results(database: Database, task_id: UUID, stage: str, attempt: int) -> list
     return [Child(*row) for row in rows]
 
 
+def failures(database: Database, task_id: UUID, stage: str, attempt: int, *, limit: int) -> list[Child]:
+    """Return the first tasks, by item, that an attempt started and that failed or were cancelled."""
+    statement = """
+        SELECT item, status, NULL, error FROM task_histories
+        WHERE parent_task_id = %(task_id)s AND parent_stage = %(stage)s AND parent_attempt = %(attempt)s
+          AND status IN ('failed', 'cancelled')
+        ORDER BY item LIMIT %(limit)s"""
+    values = {"task_id": task_id, "stage": stage, "attempt": attempt, "limit": limit}
+    return [Child(*row) for row in database.tuples(statement, values)]
+
+
 def open_children(database: Database, parents: Sequence[tuple[UUID, str | None]]) -> list[UUID]:
     """Return the open tasks that these stages (task, name; None: any of the task's) started."""
     statement = """
