@@ -84,23 +84,24 @@ def start_worker(
         "messages": messages,
         "profile": str(profile) if profile else "",
     }
-    return _start(servers, name, "bench.engine.worker", given)
+    return start_child(servers, name, "bench.engine.worker", given)
 
 
 def start_submitter(
     servers: Servers, name: str = "submitter", settings: Mapping[str, str] | None = None
 ) -> Child:
     """Start a submitting process, whose functions have `settings` (environment variables) besides the servers'."""
-    return _start(servers, name, "bench.engine.submitter", {}, settings)
+    return start_child(servers, name, "bench.engine.submitter", {}, settings)
 
 
-def _start(
+def start_child(
     servers: Servers,
     name: str,
     module: str,
     given: dict[str, Any],
     settings: Mapping[str, str] | None = None,
 ) -> Child:
+    """Start a module that reads what it is `given`, and where the servers are, as JSON from its one argument."""
     given = {**given, "redis_url": servers.cache.url, "queue_url": servers.queues.url}
     log = servers.folder / f"{name}.log"
     with log.open("wb") as output:

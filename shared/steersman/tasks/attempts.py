@@ -55,7 +55,7 @@ QUICK_S = 0.02  # of agents that answer sooner, nobody need be told that they ar
 
 Answer = StageResult | SteersmanError
 Step = Decision | Answer | Awaiting | Children | Held | None
-ChildrenOf = Callable[[UUID, str], list[Child]]
+ChildrenOf = Callable[[UUID, str, bool], list[Child]]
 # Called while agents are at work, with the seconds since they began; returns after how many it is to be called again.
 WhileRunning = Callable[[float], float]
 # Told whom each attempt was given to, before any agent is asked; may take attempts away or give them to others.
@@ -145,7 +145,8 @@ class Ran(NamedTuple):
 
 
 class Runner:
-    """Runs attempts with the agents of a registry; `children_of` returns the tasks that a stage started last."""
+    """Runs attempts with the agents of a registry; `children_of` returns the tasks that a stage started last, or, without
+    their outputs, some that failed."""
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ from steersman.tasks.plans import Plans
 from steersman.tasks.references import goes_apart, reference_in
 from steersman.tasks.resending import resend
 from steersman.tasks.template import parse_template
-from steersman.tasks.ways import Child, Children
+from steersman.tasks.ways import MAX_TOLD, Child, Children
 from steersman.tasks.words import Lane, TaskStatus
 
 MAX_DEPTH = 5  # tasks above a task: a chain of templates that start each other ends here
@@ -82,8 +82,13 @@ class Families:
             resend(self._queues, unsent_store.ready_stages(self._database, first), self._lanes)
         return facts
 
-    def results(self, task_id: UUID, stage: str) -> list[Child]:
-        """Return how the tasks stand that a stage started last, with their real outputs; raise PayloadGone."""
+    def results(self, task_id: UUID, stage: str, outputs: bool = True) -> list[Child]:
+        """Return how the tasks stand that a stage started last, with their real outputs; raise PayloadGone.
+
+        Without `outputs` only the first that failed, at most MAX_TOLD.
+        """
+        if not outputs:
+            return family_store.failures(self._database, task_id, stage, limit=MAX_TOLD)
         found = family_store.results(self._database, task_id, stage)
         apart = {child.item: ref for child in found if (ref := reference_in(child.output)) is not None}
         if not apart:

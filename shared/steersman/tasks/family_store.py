@@ -144,6 +144,19 @@ def untold(database: Database, *, older_than_s: float, limit: int) -> list[UUID]
     return [row[0] for row in rows]
 
 
+def failures(database: Database, task_id: UUID, stage: str, *, limit: int) -> list[Child]:
+    """Return the first tasks, by item, that a stage started last and that failed or were cancelled."""
+    statement = """
+        SELECT c.item, c.status, NULL, c.error FROM task_histories c
+        WHERE c.parent_task_id = %(task_id)s AND c.parent_stage = %(stage)s
+          AND c.parent_attempt = (SELECT max(parent_attempt) FROM task_histories
+                                  WHERE parent_task_id = %(task_id)s AND parent_stage = %(stage)s)
+          AND c.status IN ('failed', 'cancelled')
+        ORDER BY c.item LIMIT %(limit)s"""
+    values = {"task_id": task_id, "stage": stage, "limit": limit}
+    return [Child(*row) for row in database.tuples(statement, values)]
+
+
 def open_children(database: Database, parents: Sequence[tuple[UUID, str | None]]) -> list[UUID]:
     """Return the open tasks that these stages (task, name; None: any of the task's) started."""
     statement = """

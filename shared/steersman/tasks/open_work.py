@@ -15,7 +15,7 @@ import redis
 from steersman.cache.connection import translated_errors
 
 _KEY = "steersman:open-work"
-_ASLEEP = "steersman:open-work:asleep"  # expires when something is due; where it is missing the sweep looks
+ASLEEP = "steersman:open-work:asleep"  # expires when something is due; where it is missing the sweep looks
 _QUIET_SWEEPS = 2
 
 
@@ -32,7 +32,7 @@ class OpenWork:
         """Say whether a task may be open or something due, and the count to give to `quiet`."""
         with translated_errors(), self._redis.pipeline(transaction=False) as pipeline:
             pipeline.hmget(_KEY, ["submissions", "quiet_at", "quiet_sweeps"])
-            pipeline.exists(_ASLEEP)
+            pipeline.exists(ASLEEP)
             values, asleep = pipeline.execute()
         submissions, at, sweeps = values
         known = submissions is not None and at is not None and asleep
@@ -57,4 +57,4 @@ class OpenWork:
                 },
             )
             self._redis.hsetnx(_KEY, "submissions", 0)
-            self._redis.set(_ASLEEP, 1, pxat=until)
+            self._redis.set(ASLEEP, 1, pxat=until)

@@ -20,11 +20,12 @@ def next_step(
     job: StageJob,
     aside: Mapping[str, Any],
     now: datetime,
-    children_of: Callable[[], Sequence[Child]],
+    children_of: Callable[[bool], Sequence[Child]],
 ) -> Step:
     """Return what a claimed stage does: it ends, waits, or starts tasks. `aside` is as in sql/claim.sql.
 
-    `now` is the time of the claim by the database's clock; `children_of` reads the tasks that it started.
+    `now` is the time of the claim by the database's clock; `children_of` reads the tasks that it started: all of them
+    with their outputs (true), or some that failed.
     """
     values = {"input": job.input, "results": job.results}
     try:
@@ -32,9 +33,8 @@ def next_step(
             return _wait(stage.wait, aside, now, values)
         if stage.approval is not None:
             return _approval(stage.approval, aside, now)
-        # An attempt that started none is a new one: it starts them again.
-        if "children" in aside and (found := children_of()):
-            return _join(stage, aside, found)
+        if "children" in aside:
+            return _join(stage, aside, children_of)
         children = ways.children(stage, values)
     except SteersmanError as exc:
         return exc
@@ -63,6 +63,8 @@ def _approval(approval: Approval, aside: Mapping[str, Any], now: datetime) -> St
     return StageResult(output={"comment": None, **answer})
 
 
-def _join(stage: Stage, aside: Mapping[str, Any], found: Sequence[Child]) -> Step:
+def _join(stage: Stage, aside: Mapping[str, Any], children_of: Callable[[bool], Sequence[Child]]) -> Step:
     # What they cost was added to the stage and the task as each of them ended (sql/wake.sql).
-    return StageResult(output=ways.joined(stage, aside["children"], aside["children_failed"], found))
+    count, failed = aside["children"], aside["children_failed"]
+    found = children_of(ways.needs_outputs(stage, count, failed))
+    return StageResult(output=ways.joined(stage, count, failed, found))

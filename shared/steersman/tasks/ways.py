@@ -202,8 +202,16 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "a list")
 
 
+def needs_outputs(stage: Stage, count: int, failed: int) -> bool:
+    """Say whether the output of a stage is made of those of its tasks: they may be many, and large."""
+    each = stage.for_each
+    return each is None or (each.collect and failed <= each.tolerated(count))
+
+
 def joined(stage: Stage, count: int, failed: int, found: Sequence[Child]) -> dict[str, Any]:
     """Return the output of a stage whose tasks have ended; raise ChildrenFailed when too many failed.
+
+    `found` are all of them, or where no outputs are needed the first MAX_TOLD that failed.
 
     Of one nested task it is that one's output; of a fan-out {"items", "completed", "failed", "errors"}.
     """

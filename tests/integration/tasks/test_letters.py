@@ -257,6 +257,17 @@ def test_filters_choose_the_letters(rig: Rig, runs: Again) -> None:
         assert runs.many.redrive(Redrives(**filters), asked())["letters"] == count, filters
 
 
+def test_a_preview_counts_by_names_whatever_the_filters(rig: Rig, runs: Again) -> None:
+    """Whichever filters there are, a preview's numbers by version and by error have names and add up to the whole."""
+    dead(rig, 3)
+    dead(rig, 2, at="c", name="other")
+    for filters, count in FILTERS:
+        told = runs.many.redrive(Redrives(**filters), asked())
+        for parts, name in ((told["by_version"], "template"), (told["by_error"], "error")):
+            assert sum(part["letters"] for part in parts) == count, filters
+            assert all(part[name] for part in parts), filters
+
+
 def test_a_preview_says_what_would_be_redriven_and_does_nothing(rig: Rig, runs: Again) -> None:
     """It counts letters by version and by error, estimates cost and time, and changes nothing."""
     rig.behaviours |= {"a": costly("0.5"), "c": costly("0.1")}

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import pytest
@@ -49,6 +50,19 @@ def test_each_item_is_done_once_and_joined_in_order(rig: Rig) -> None:
     assert task["status"] == "completed"
     assert task["output"]["items"] == [{"double": number * 2} for number in (1, 2, 3, 4, 5)]
     assert (task["output"]["completed"], task["output"]["failed"]) == (5, 0)
+
+
+def test_counts_alone_need_no_outputs(rig: Rig) -> None:
+    """A fan-out that collects no outputs reads none, and says how many items ended how, and of what some failed."""
+    rig.behaviours["each"] = lambda job: (
+        refuse(job) if job.input["index"] == 1 else StageResult({"text": "x" * 100_000})
+    )
+    rig.behaviours["after"] = lambda job: StageResult(dict(job.results["each"] or {}))
+    task_id, _ = fan_out(rig, [1, 2, 3], collect=False, tolerate=1)
+    with patch.object(rig.objects, "get", side_effect=AssertionError("an output was read")):
+        rig.drain()
+    task = rig.task(task_id)
+    assert task["output"] == {"completed": 2, "failed": 1, "errors": [{"index": 1, "reason": "no"}]}
 
 
 def test_no_more_items_are_at_work_than_the_limit(rig: Rig) -> None:
