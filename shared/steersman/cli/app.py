@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from steersman.cli import demo, failures, invoke, local, work
+from steersman.cli import approvals, demo, failures, invoke, local, pauses, steer, work
 
 app = typer.Typer(
     name="steersman",
@@ -32,7 +32,11 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for command in COMMANDS:
     app.command()(command)
+for name, command in steer.COMMANDS.items():
+    work.tasks.command(name)(command)
 app.add_typer(work.tasks, name="tasks")
+app.add_typer(approvals.approvals, name="approvals")
+app.add_typer(pauses.pauses, name="pauses")
 app.add_typer(work.templates, name="templates")
 app.add_typer(work.agents, name="agents")
 

@@ -64,6 +64,33 @@ class Client:
     def cancel(self, task_id: str, reason: str | None) -> dict[str, Any]:
         return self._post(f"/v1/tasks/{task_id}/cancel", {"reason": reason} if reason else {})
 
+    def pause_task(self, task_id: str, reason: str | None) -> dict[str, Any]:
+        return self._post(f"/v1/tasks/{task_id}/pause", {"reason": reason} if reason else {})
+
+    def resume_task(self, task_id: str) -> dict[str, Any]:
+        return self._post(f"/v1/tasks/{task_id}/resume", {})
+
+    def change_task(self, task_id: str, constraints: Mapping[str, Any]) -> dict[str, Any]:
+        return self._answer("PATCH", f"/v1/tasks/{task_id}", **_json({"constraints": constraints}))
+
+    def started_tasks(self, task_id: str, stage: str, **query: Any) -> dict[str, Any]:
+        return self._get(f"/v1/tasks/{task_id}/stages/{stage}/tasks", **query)
+
+    def approvals(self, **query: Any) -> dict[str, Any]:
+        return self._get("/v1/approvals", **query)
+
+    def answer(self, task_id: str, stage: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        return self._post(f"/v1/tasks/{task_id}/stages/{stage}/answer", given)
+
+    def pauses(self, project: str) -> dict[str, Any]:
+        return self._get("/v1/pauses", project=project)
+
+    def pause(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        return self._post("/v1/pauses", order)
+
+    def end_pause(self, scope: str, name: str, project: str) -> None:
+        self._answer("DELETE", f"/v1/pauses/{scope}/{name}", params={"project": project})
+
     def events(self, task_id: str) -> Iterator[dict[str, Any]]:
         """Yield a task's events as they happen, each once, until its last one."""
         cursor, seen = "", set()
@@ -107,8 +134,7 @@ class Client:
         return self._answer("GET", path, params=params)
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        headers = {"content-type": "application/json", "idempotency-key": uuid4().hex}
-        return self._answer("POST", path, content=dumps(body), headers=headers)
+        return self._answer("POST", path, **_json(body, key=uuid4().hex))
 
     def _answer(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         try:
@@ -117,7 +143,7 @@ class Client:
             reason = f"the API at {self.url} cannot be reached ({type(exc).__name__}); is it up? try: make up"
             raise ApiProblem(reason, status=None) from exc
         if response.is_success:
-            answer: dict[str, Any] = response.json()
+            answer: dict[str, Any] = response.json() if response.content else {}
             return answer
         try:
             problem = response.json()
@@ -125,6 +151,12 @@ class Client:
             problem = {}
         detail = problem.get("detail") or problem.get("message") or f"the API answered {response.status_code}"
         raise ApiProblem(detail, status=response.status_code, problem=problem)
+
+
+def _json(body: Mapping[str, Any], *, key: str | None = None) -> dict[str, Any]:
+    """Return what a request takes to carry JSON, and a key where it is to have one effect."""
+    headers = {"content-type": "application/json", **({"idempotency-key": key} if key else {})}
+    return {"content": dumps(body), "headers": headers}
 
 
 class _SignedByAws(httpx.Auth):

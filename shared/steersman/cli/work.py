@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from steersman.cli import show
+from steersman.cli import show, standing
 from steersman.cli.context import Json, Project, client
 from steersman.cli.documents import Ingestion
 from steersman.cli.files import read_json
@@ -13,7 +13,7 @@ from steersman.cli.follow import finish, watch
 from steersman.errors import Fault, InvalidInput
 from steersman.json import loads
 
-tasks = typer.Typer(no_args_is_help=True, help="Submit, list, read, watch and cancel tasks.")
+tasks = typer.Typer(no_args_is_help=True, help="Submit, list, read, watch, pause, change and cancel tasks.")
 templates = typer.Typer(no_args_is_help=True, help="List, read, check and publish templates.")
 agents = typer.Typer(no_args_is_help=True, help="The agent registry.")
 
@@ -116,7 +116,8 @@ def list_tasks(
 @tasks.command("show")
 def show_task(task_id: str, json_output: Annotated[bool, Json] = False) -> None:
     """Show a task with its stages and, when it has completed, its answer."""
-    task = client().task(task_id)
+    api = client()
+    task = api.task(task_id)
     if json_output:
         show.json(task)
         return
@@ -127,6 +128,9 @@ def show_task(task_id: str, json_output: Annotated[bool, Json] = False) -> None:
         task["project"],
     )
     show.rows(("task", "status", "template", "project"), [head], empty="")
+    for line in standing.of_task(task):
+        show.line(line)
+    questions = standing.questions(task, api.approvals)
     rows = [
         (
             s["name"],
@@ -134,12 +138,14 @@ def show_task(task_id: str, json_output: Annotated[bool, Json] = False) -> None:
             s["agent"],
             s["attempt"],
             s["duration_ms"],
-            show.trouble(s),
+            standing.of_stage(s, questions.get(s["name"])),
         )
         for s in task["stages"]
     ]
     show.out.print()
-    show.rows(("stage", "status", "agent", "try", "ms", "error"), rows, empty="no stages")
+    show.rows(("stage", "status", "agent", "try", "ms", "what there is to say"), rows, empty="no stages")
+    for name in questions:
+        show.line(f"\nanswer: .venv/bin/steersman approvals answer {task['id']} {name} --yes|--no")
     if task["status"] == "completed":
         show.out.print()
         show.answer(task)
