@@ -22,10 +22,14 @@ router = new_router()
     responses=problems(ApprovalPage, 200, 422, 429, 503),
 )  # fmt: skip
 def list_approvals(
-    project: Annotated[ProjectSlug, Query()] = "default", cursor: Cursor = None, limit: Limit = 50
+    project: Annotated[ProjectSlug, Query()] = "default",
+    task_id: Annotated[UUID | None, Query(description="Of this task only")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> ApprovalPage:
     """Return the stages of a project that wait for an answer, oldest tasks first."""
-    page = parts().approvals.page(parts().projects.id(project), cursor=cursor, limit=limit)
+    project_id = parts().projects.id(project)
+    page = parts().approvals.page(project_id, cursor=cursor, limit=limit, only_task=task_id)
     return ApprovalPage.model_validate(page)
 
 

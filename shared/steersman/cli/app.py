@@ -48,7 +48,9 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for command in COMMANDS:
     app.command()(command)
-for command in (steer.pause, steer.resume, steer.budget, steer.items, again.rerun, again.clone):
+for name, command in steer.COMMANDS.items():
+    work.tasks.command(name)(command)
+for command in (again.rerun, again.clone):
     work.tasks.command()(command)
 work.templates.command("compile")(state_machine.compile_published)
 app.add_typer(work.tasks, name="tasks")

@@ -1,26 +1,27 @@
-"""The approvals commands: what waits for an answer, and answering."""
+"""approvals list and answer: what stages ask of people."""
 
 from typing import Annotated, Any
 
 import typer
 
-from steersman.cli import show
+from steersman.cli import show, telling
 from steersman.cli.context import Json, Project, client
 from steersman.errors import Fault, InvalidInput
 from steersman.json import loads
 
-approvals = typer.Typer(no_args_is_help=True, help="What waits for an answer: list it, answer it.")
+approvals = typer.Typer(no_args_is_help=True, help="See and answer what stages ask of people.")
 
 
 @approvals.command("list")
 def list_approvals(
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    task: Annotated[str | None, typer.Option(help="Of this task only.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     cursor: Annotated[str | None, typer.Option(help="The next_cursor of the page before.")] = None,
     project: Annotated[str, Project] = "default",
     json_output: Annotated[bool, Json] = False,
 ) -> None:
     """List what waits for an answer, oldest tasks first."""
-    page = client().approvals(project=project, limit=limit, cursor=cursor)
+    page = client().approvals(project=project, task_id=task, limit=limit, cursor=cursor)
     if json_output:
         show.json(page)
         return
@@ -29,18 +30,14 @@ def list_approvals(
             one["task_id"],
             one["stage"],
             one["ask"],
-            ", ".join(one["by"]) or "anybody",
-            show.moment(one["awaited_at"]),
+            telling.people(one["by"]),
             show.moment(one["until"]) if one["until"] else "",
+            f"{one['template']} v{one['template_version']}",
         )
         for one in page["approvals"]
     ]
-    show.rows(
-        ("task", "stage", "question", "who may answer", "since", "until"),
-        rows,
-        empty="nothing waits for an answer",
-        optional=1,
-    )
+    titles = ("task", "stage", "asks", "whom", "until", "template")
+    show.rows(titles, rows, empty="nothing waits for an answer", optional=2)
     if page["next_cursor"]:
         show.out.print(f"more: --cursor {page['next_cursor']}", style="dim")
 
@@ -49,27 +46,28 @@ def list_approvals(
 def answer(
     task_id: str,
     stage: str,
-    yes: Annotated[bool, typer.Option("--yes/--no", help="Whether it is approved.")],
-    given: Annotated[str | None, typer.Option("--answer", help="What is asked for besides, as JSON.")] = None,
-    comment: Annotated[str | None, typer.Option(help="What there is to say of it.")] = None,
+    approved: Annotated[bool, typer.Option("--yes/--no", help="Whether it may go on.")],
+    given: Annotated[
+        str | None, typer.Option("--answer", help="What the stage's answer_schema asks for, as JSON.")
+    ] = None,
+    comment: Annotated[str | None, typer.Option(help="What to say with it.")] = None,
     json_output: Annotated[bool, Json] = False,
 ) -> None:
-    """Answer a stage that waits; its task goes on."""
-    body: dict[str, Any] = {"approved": yes}
-    if given is not None:
-        body["answer"] = _parsed(given)
-    if comment:
-        body["comment"] = comment
-    task = client().answer(task_id, stage, body)
+    """Say yes or no to a stage that waits for it; its task goes on."""
+    body: dict[str, Any] = {"approved": approved, "answer": _object(given)}
+    task = client().answer(task_id, stage, {**body, **({"comment": comment} if comment else {})})
     if json_output:
         show.json(task)
     else:
-        show.line(f"{task['id']}: {stage} is answered with {'yes' if yes else 'no'}; the task goes on")
+        show.line(f"{task['id']} is {task['status']}: '{stage}' was answered {'yes' if approved else 'no'}")
 
 
-def _parsed(text: str) -> Any:
+def _object(text: str | None) -> dict[str, Any]:
     try:
-        return loads(text)
+        found = loads(text) if text else {}
     except ValueError:
-        fault = Fault("--answer", "give an object as JSON, as in --answer '{\"sources\": 3}'")
-        raise InvalidInput("the answer cannot be read", faults=(fault,)) from None
+        found = None
+    if not isinstance(found, dict):
+        fault = Fault("--answer", "give a JSON object, as in --answer '{\"limit\": 3}'")
+        raise InvalidInput("the answer is not valid", faults=(fault,))
+    return found

@@ -64,11 +64,23 @@ class Client:
     def cancel(self, task_id: str, reason: str | None) -> dict[str, Any]:
         return self._post(f"/v1/tasks/{task_id}/cancel", {"reason": reason} if reason else {})
 
+    def pause_task(self, task_id: str, reason: str | None) -> dict[str, Any]:
+        return self._post(f"/v1/tasks/{task_id}/pause", {"reason": reason} if reason else {})
+
+    def resume_task(self, task_id: str) -> dict[str, Any]:
+        return self._post(f"/v1/tasks/{task_id}/resume", {})
+
+    def change_task(self, task_id: str, constraints: Mapping[str, Any]) -> dict[str, Any]:
+        return self._send("PATCH", f"/v1/tasks/{task_id}", {"constraints": dict(constraints)})
+
+    def started_tasks(self, task_id: str, stage: str, **query: Any) -> dict[str, Any]:
+        return self._get(f"/v1/tasks/{task_id}/stages/{stage}/tasks", **query)
+
     def approvals(self, **query: Any) -> dict[str, Any]:
         return self._get("/v1/approvals", **query)
 
-    def answer(self, task_id: str, stage: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self._post(f"/v1/tasks/{task_id}/stages/{stage}/answer", body)
+    def answer(self, task_id: str, stage: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        return self._post(f"/v1/tasks/{task_id}/stages/{stage}/answer", given)
 
     def pauses(self, project: str) -> dict[str, Any]:
         return self._get("/v1/pauses", project=project)
@@ -76,20 +88,8 @@ class Client:
     def pause(self, order: Mapping[str, Any]) -> dict[str, Any]:
         return self._post("/v1/pauses", order)
 
-    def resume(self, scope: str, name: str, project: str) -> dict[str, Any]:
-        return self._answer("DELETE", f"/v1/pauses/{scope}/{name}", params={"project": project})
-
-    def pause_task(self, task_id: str, reason: str | None) -> dict[str, Any]:
-        return self._post(f"/v1/tasks/{task_id}/pause", {"reason": reason} if reason else {})
-
-    def resume_task(self, task_id: str) -> dict[str, Any]:
-        return self._post(f"/v1/tasks/{task_id}/resume", None)
-
-    def change_task(self, task_id: str, limits: Mapping[str, Any]) -> dict[str, Any]:
-        return self._send("PATCH", f"/v1/tasks/{task_id}", {"constraints": dict(limits)})
-
-    def started(self, task_id: str, stage: str, **query: Any) -> dict[str, Any]:
-        return self._get(f"/v1/tasks/{task_id}/stages/{stage}/tasks", **query)
+    def end_pause(self, scope: str, name: str, project: str) -> None:
+        self._answer("DELETE", f"/v1/pauses/{scope}/{name}", params={"project": project})
 
     def rerun(self, task_id: str, from_stages: list[str]) -> dict[str, Any]:
         return self._post(f"/v1/tasks/{task_id}/rerun", {"from": from_stages})

@@ -1,51 +1,53 @@
-"""The pauses commands: templates and queues of a project that stand still."""
+"""pauses list, add and end: templates and queues that stand still."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from steersman.cli import show
 from steersman.cli.context import Json, Project, client
 
-pauses = typer.Typer(no_args_is_help=True, help="Templates and queues that stand still: list, add, end.")
+pauses = typer.Typer(no_args_is_help=True, help="Let templates or queues of a project stand still.")
+
 Scope = Annotated[str, typer.Argument(help="template or queue")]
+Name = Annotated[str, typer.Argument(help="Which one.")]
 
 
 @pauses.command("list")
 def list_pauses(
     project: Annotated[str, Project] = "default", json_output: Annotated[bool, Json] = False
 ) -> None:
-    """List what is paused."""
+    """List what is paused, since when, by whom and why."""
     found = client().pauses(project)
     if json_output:
         show.json(found)
         return
     rows = [
-        (one["scope"], one["name"], one["by"], show.moment(one["created_at"]), one["reason"])
+        (one["scope"], one["name"], show.moment(one["created_at"]), one["by"], one["reason"])
         for one in found["pauses"]
     ]
-    show.rows(("", "name", "by", "since", "reason"), rows, empty="nothing is paused")
+    show.rows(("what", "name", "since", "by", "why"), rows, empty="nothing is paused")
 
 
 @pauses.command("add")
-def add_pause(
+def add(
     scope: Scope,
-    name: str,
-    reason: Annotated[str | None, typer.Option()] = None,
+    name: Name,
+    reason: Annotated[str | None, typer.Option(help="Why, for who looks at the list.")] = None,
     project: Annotated[str, Project] = "default",
     json_output: Annotated[bool, Json] = False,
 ) -> None:
-    """Let no stage of a template, or on a queue, begin; what runs ends."""
-    order = {"project": project, "scope": scope, "name": name, **({"reason": reason} if reason else {})}
-    found = client().pause(order)
+    """Pause a template or a queue: within seconds none of its stages begins; what runs ends."""
+    order: dict[str, Any] = {"project": project, "scope": scope, "name": name}
+    done = client().pause({**order, **({"reason": reason} if reason else {})})
     if json_output:
-        show.json(found)
+        show.json(done)
     else:
-        show.line(f"{scope} {name} is paused; to go on: steersman pauses end {scope} {name}")
+        show.line(f"{scope} '{name}' is paused; end it with: .venv/bin/steersman pauses end {scope} {name}")
 
 
 @pauses.command("end")
-def end_pause(scope: Scope, name: str, project: Annotated[str, Project] = "default") -> None:
+def end(scope: Scope, name: Name, project: Annotated[str, Project] = "default") -> None:
     """Let a paused template or queue go on."""
-    client().resume(scope, name, project)
-    show.line(f"{scope} {name} goes on")
+    client().end_pause(scope, name, project)
+    show.line(f"{scope} '{name}' goes on")

@@ -82,29 +82,6 @@ def brief(value: Any) -> str:
     return text if len(text) <= BRIEF else text[: BRIEF - 1] + "…"
 
 
-def trouble(stage: Mapping[str, Any]) -> str | None:
-    """Return what a stage waits for, or why its last attempt failed, and when the next one comes."""
-    message: str | None = (stage["error"] or {}).get("message")
-    if stage.get("status") == "awaiting":
-        until = stage.get("awaits_until")
-        what = message or ("an answer" if stage.get("kind") == "approval" else "its time")
-        return (
-            f"waits for {what}" if message is None and not until else f"{message or 'waits'}{_until(until)}"
-        )
-    if started := stage.get("tasks"):
-        done = started["started"] - started["open"]
-        failed = f", {started['failed']} failed" if started["failed"] else ""
-        return f"{done} of {started['started']} done{failed}" if message is None else message
-    if limit := stage.get("waiting_for"):
-        return f"waits for a place of {limit}"
-    again = stage.get("next_attempt_at")
-    return f"{message}; next attempt {again}" if message and again else message
-
-
-def _until(moment_: str | None) -> str:
-    return f" until {moment(moment_)}" if moment_ else ""
-
-
 def answer(task: Mapping[str, Any]) -> None:
     """Print a completed task's answer with its numbered sources, quality, agents, latency and cost."""
     output = task.get("output") or {}

@@ -1,5 +1,6 @@
-"""tasks pause, resume, budget and items: how an open task goes on, and the tasks that it started."""
+"""tasks pause, resume, budget and items: what is done to open tasks."""
 
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -11,46 +12,48 @@ from steersman.errors import Fault, InvalidInput
 
 def pause(
     task_id: str,
-    reason: Annotated[str | None, typer.Option()] = None,
+    reason: Annotated[str | None, typer.Option(help="Why, for who reads the task.")] = None,
     json_output: Annotated[bool, Json] = False,
 ) -> None:
     """Let no further stage of a task begin; what runs ends, and its deadline stands still."""
-    _told(client().pause_task(task_id, reason), "is paused", json_output=json_output)
+    _told(client().pause_task(task_id, reason), "is paused", json_output)
 
 
 def resume(task_id: str, json_output: Annotated[bool, Json] = False) -> None:
     """Let a paused task go on."""
-    _told(client().resume_task(task_id), "goes on", json_output=json_output)
+    _told(client().resume_task(task_id), "goes on", json_output)
 
 
 def budget(
     task_id: str,
     usd: Annotated[str | None, typer.Option(help="What it may cost in all, in USD.")] = None,
-    tokens: Annotated[int | None, typer.Option(min=1, help="How many tokens it may use in all.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="How many tokens it may take in all.")] = None,
     deadline: Annotated[
-        float | None, typer.Option(min=1, help="Its deadline, in seconds from its creation.")
+        float | None, typer.Option(help="Seconds from its creation to the end that it must keep.")
     ] = None,
     json_output: Annotated[bool, Json] = False,
 ) -> None:
-    """Change the budgets or the deadline of an open task; what waited for a budget goes on."""
+    """Change what an open task may cost, or when it must end; what waited for that goes on."""
     given = {"budget_usd": usd, "budget_tokens": tokens, "deadline_s": deadline}
-    limits = {name: value for name, value in given.items() if value is not None}
-    if not limits:
+    constraints = {name: value for name, value in given.items() if value is not None}
+    if not constraints:
         fault = Fault("--usd, --tokens, --deadline", "give at least one of them")
-        raise InvalidInput("nothing is to change", faults=(fault,))
-    _told(client().change_task(task_id, limits), "has new limits", json_output=json_output)
+        raise InvalidInput("there is nothing to change", faults=(fault,))
+    task = client().change_task(task_id, constraints)
+    limits = ", ".join(f"{name} {value}" for name, value in task["constraints"].items())
+    _told(task, f"is {task['status']}: {limits}", json_output)
 
 
 def items(
     task_id: str,
     stage: str,
-    status: Annotated[str | None, typer.Option()] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    status: Annotated[str | None, typer.Option(help="Those of this status only.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     cursor: Annotated[str | None, typer.Option(help="The next_cursor of the page before.")] = None,
     json_output: Annotated[bool, Json] = False,
 ) -> None:
-    """List the tasks that a stage started: the items of a fan-out, or a nested task."""
-    page = client().started(task_id, stage, status=status, limit=limit, cursor=cursor)
+    """List the tasks that a fan-out or a nested task started, by item."""
+    page = client().started_tasks(task_id, stage, status=status, limit=limit, cursor=cursor)
     if json_output:
         show.json(page)
         return
@@ -59,17 +62,26 @@ def items(
             one["item"],
             one["id"],
             show.status(one["status"]),
-            (one["error"] or {}).get("message") or show.brief(one["output"]),
+            (one["error"] or {}).get("message"),
+            show.brief(one["output"]),
         )
         for one in page["tasks"]
     ]
-    show.rows(("item", "task", "status", "what came of it"), rows, empty="the stage has started no tasks")
+    show.rows(("item", "task", "status", "error", "output"), rows, empty="no tasks", optional=1)
     if page["next_cursor"]:
         show.out.print(f"more: --cursor {page['next_cursor']}", style="dim")
 
 
-def _told(task: dict[str, Any], what: str, *, json_output: bool) -> None:
+def _told(task: Mapping[str, Any], words: str, json_output: bool) -> None:
     if json_output:
         show.json(task)
     else:
-        show.line(f"{task['id']} {what}: {task['status']}")
+        show.line(f"{task['id']} {words}")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "pause": pause,
+    "resume": resume,
+    "budget": budget,
+    "items": items,
+}

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from steersman.cli import publish_report, show
+from steersman.cli import publish_report, show, standing
 from steersman.cli.client import ApiProblem
 from steersman.cli.context import Json, Project, client
 from steersman.cli.documents import Ingestion
@@ -15,7 +15,9 @@ from steersman.errors import Fault, InvalidInput
 from steersman.json import loads
 from steersman.local.errors import LocalCloudError
 
-tasks = typer.Typer(no_args_is_help=True, help="Submit, list, read, watch, cancel, rerun and clone tasks.")
+tasks = typer.Typer(
+    no_args_is_help=True, help="Submit, list, read, watch, pause, change, cancel, rerun and clone tasks."
+)
 templates = typer.Typer(no_args_is_help=True, help="List, read, check and publish templates.")
 agents = typer.Typer(no_args_is_help=True, help="The agent registry.")
 
@@ -125,7 +127,8 @@ def show_task(
     json_output: Annotated[bool, Json] = False,
 ) -> None:
     """Show a task with its stages and, when it has completed, its answer."""
-    task = client().task(task_id, include)
+    api = client()
+    task = api.task(task_id, include)
     if json_output:
         show.json(task)
         return
@@ -136,6 +139,9 @@ def show_task(
         task["project"],
     )
     show.rows(("task", "status", "template", "project"), [head], empty="")
+    for line in standing.of_task(task):
+        show.line(line)
+    questions = standing.questions(task, api.approvals)
     rows = [
         (
             s["name"],
@@ -143,12 +149,14 @@ def show_task(
             s["agent"],
             s["attempt"],
             s["duration_ms"],
-            show.trouble(s),
+            standing.of_stage(s, questions.get(s["name"])),
         )
         for s in task["stages"]
     ]
     show.out.print()
-    show.rows(("stage", "status", "agent", "try", "ms", "error"), rows, empty="no stages")
+    show.rows(("stage", "status", "agent", "try", "ms", "what there is to say"), rows, empty="no stages")
+    for name in questions:
+        show.line(f"\nanswer: .venv/bin/steersman approvals answer {task['id']} {name} --yes|--no")
     if task["status"] == "completed":
         show.out.print()
         show.answer(task)

@@ -43,10 +43,14 @@ class Approvals:
         self._lanes = lanes
         self._warn = warn
 
-    def page(self, project_id: UUID, *, cursor: str | None, limit: int) -> dict[str, Any]:
-        """Return {"approvals", "next_cursor"}: what waits for an answer, oldest tasks first."""
+    def page(
+        self, project_id: UUID, *, cursor: str | None, limit: int, only_task: UUID | None = None
+    ) -> dict[str, Any]:
+        """Return {"approvals", "next_cursor"}: what waits for an answer, oldest tasks first, or of `only_task`."""
         after = _place(cursors.decode("approvals", cursor))
-        rows = waiting_store.approvals(self._database, project_id, after=after, limit=limit + 1)
+        rows = waiting_store.approvals(
+            self._database, project_id, after=after, limit=limit + 1, only_task=only_task
+        )
         more, rows = len(rows) > limit, rows[:limit]
         plans = self._plans.of(row["template_id"] for row in rows)
         found = [

@@ -76,7 +76,12 @@ def amend(
 
 
 def approvals(
-    database: Database, project_id: UUID, *, after: tuple[UUID, str] | None, limit: int
+    database: Database,
+    project_id: UUID,
+    *,
+    after: tuple[UUID, str] | None,
+    limit: int,
+    only_task: UUID | None = None,
 ) -> list[dict[str, Any]]:
     """Return stages of a project that wait for an answer, oldest tasks first: those behind `after` (task, stage).
 
@@ -90,12 +95,12 @@ def approvals(
         JOIN task_stages s ON s.task_id = m.task_id AND s.name = m.stage
         JOIN task_histories t ON t.id = m.task_id
         WHERE m.project_id = %(project_id)s AND (m.task_id, m.stage) > (%(task_id)s, %(stage)s)
+          AND (%(only_task)s::uuid IS NULL OR m.task_id = %(only_task)s)
           AND s.status = 'awaiting' AND s.capability = 'approval' AND s.error IS NULL
         ORDER BY m.task_id, m.stage LIMIT %(limit)s"""
     task_id, stage = after or (UUID(int=0), "")
-    return database.run(
-        statement, {"project_id": project_id, "task_id": task_id, "stage": stage, "limit": limit}
-    )
+    place = {"task_id": task_id, "stage": stage, "only_task": only_task}
+    return database.run(statement, {"project_id": project_id, "limit": limit, **place})
 
 
 def answer(

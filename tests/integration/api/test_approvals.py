@@ -187,3 +187,4 @@ def test_questions_come_in_pages(functions: Functions) -> None:
             break
         cursor = {"cursor": page["next_cursor"]}
     assert found == ids
+    assert [one["task_id"] for one in waiting(functions, task_id=ids[1])] == [ids[1]]
