@@ -56,8 +56,9 @@ class Database:
     ) -> list[dict[str, Any]]:
         """Run one statement in one round trip and return its rows as dicts (empty when it returns none).
 
-        A deadlock's victim is run again. A statement whose connection breaks may have taken effect: only a
-        `repeatable` one, which does no harm when it runs twice, is run again, once, on a new connection.
+        A deadlock's victim is run again, unless it is part of a transaction, which it ends: then it is Unavailable. A
+        statement whose connection breaks may have taken effect: only a `repeatable` one, which does no harm when it
+        runs twice, is run again, once, on a new connection.
         """
         return self._tried(statement, parameters, repeatable, dict_row)
 
@@ -85,6 +86,11 @@ class Database:
                 self._connection.close()
                 self._connection = None
 
+    def _in_transaction(self) -> bool:
+        """Say whether a transaction is open, which ends with any error: nothing in it can be run again by itself."""
+        status = psycopg.pq.TransactionStatus.IDLE
+        return self._connection is not None and self._connection.info.transaction_status != status
+
     def _lost(self) -> bool:
         return self._connection is not None and self._connection.closed
 
@@ -96,7 +102,7 @@ class Database:
                 try:
                     return _rows(self._open(), statement, parameters, rows)
                 except psycopg.errors.DeadlockDetected:
-                    if attempt == DEADLOCK_TRIES:
+                    if attempt == DEADLOCK_TRIES or self._in_transaction():
                         raise
                 except psycopg.OperationalError:
                     if attempt > 1 or not repeatable or not self._lost():

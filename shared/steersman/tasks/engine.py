@@ -22,6 +22,7 @@ from steersman.ids import new_id
 from steersman.tasks import attempt_store, undo_store, unsent_store, waiting_store
 from steersman.tasks.attempt_store import Completion, Lease, Outcome
 from steersman.tasks.attempts import Attempt, Choice, Ran, Runner
+from steersman.tasks.day_budgets import DayBudgets
 from steersman.tasks.families import Families, NestedFailed
 from steersman.tasks.gate import Gate
 from steersman.tasks.limits import Admission, Limits
@@ -93,6 +94,7 @@ class Engine:
         warn: Warn,
         payloads: Payloads | None = None,
         limits: Limits | None = None,
+        day_budgets: DayBudgets | None = None,
         rng: random.Random | None = None,
         reach: Reach = unarmed,
         sleep: Callable[[float], None] = time.sleep,
@@ -124,6 +126,7 @@ class Engine:
             children_of=self._families.results,
             payloads=payloads,
             paused=self._pauses.stop,
+            spent_days=day_budgets.spent if day_budgets else lambda _: {},
         )
         self._gate = Gate(database, queues, limits, warn, rng) if limits else None
 

@@ -53,8 +53,8 @@ def status(database: Database, task_id: UUID) -> TaskStatus | None:
 
 
 def standing(database: Database, task_id: UUID) -> dict[str, Any] | None:
-    """Return how a task stands: status, cost_usd, tokens; or None when there is no such task."""
-    statement = "SELECT status, cost_usd, tokens FROM task_histories WHERE id = %(task_id)s"
+    """Return how a task stands: project_id, status, cost_usd, tokens; or None when there is no such task."""
+    statement = "SELECT project_id, status, cost_usd, tokens FROM task_histories WHERE id = %(task_id)s"
     rows = database.run(statement, {"task_id": task_id})
     return rows[0] if rows else None
 

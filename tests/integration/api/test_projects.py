@@ -1,5 +1,6 @@
 """Projects over HTTP, and their limits from the request to the worker."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -38,6 +39,14 @@ def test_a_project_has_no_limit_until_somebody_sets_one(functions: Functions) ->
     assert functions.http("GET", LIMITS).json == {
         "project": "default",
         "max_running_stages": None,
+        "usd_per_day": None,
+        "tokens_per_day": None,
+        "today": {
+            "usd": "0",
+            "tokens": 0,
+            "until": f"{datetime.now(UTC).date() + timedelta(days=1)}T00:00:00.000Z",
+        },
+        "waiting_stages": 0,
         "updated_by": None,
         "updated_at": None,
     }
