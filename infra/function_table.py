@@ -92,7 +92,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     _api("templates"),
     _api("schedules", Access.SEND_JOBS),
     _api("agents"),
-    _api("projects"),
+    _api("projects", Access.SEND_JOBS),
     _api("documents", Access.DOCUMENTS, Access.MODELS, memory_mb=1024),
     _api("dead_letters", Access.SEND_JOBS),
     _api("audit"),

@@ -59,7 +59,8 @@ def resume(
     project: Annotated[ProjectSlug, Query()] = "default",
 ) -> Response[None]:
     """Let a paused template or queue go on: what was held is sent."""
-    parts().steering.resume(parts().projects.id(project), scope, name)
+    by = request_of(router.current_event).requested_by
+    parts().steering.resume(parts().projects.id(project), scope, name, by=by)
     return Response(status_code=204)
 
 

@@ -8,7 +8,6 @@ from steersman.bootstrap import parts
 from steersman.http.api import Api, new_router, problems, request_of
 from steersman.http.cursors import Cursor, Limit
 from steersman.http.fields import ProjectSlug
-from steersman.projects import limits
 from steersman.projects.views import ProjectLimits, ProjectLimitsChange, ProjectPage
 
 router = new_router()
@@ -28,8 +27,9 @@ def list_projects(cursor: Cursor = None, limit: Limit = 50) -> ProjectPage:
     operation_id="getProjectLimits", responses=problems(ProjectLimits, 200, 404, 422, 429, 503),
 )  # fmt: skip
 def get_limits(slug: Annotated[ProjectSlug, Path()]) -> ProjectLimits:
-    """Return what a project may have at once; null means that there is no limit."""
-    return ProjectLimits.model_validate(limits.get(parts().database, slug, parts().projects.existing(slug)))
+    """Return what a project may have at once and spend in a day (null: no limit), and what it spent today."""
+    found = parts().project_limits.get(slug, parts().projects.existing(slug))
+    return ProjectLimits.model_validate(found)
 
 
 @router.put(
@@ -37,12 +37,12 @@ def get_limits(slug: Annotated[ProjectSlug, Path()]) -> ProjectLimits:
     operation_id="setProjectLimits", responses=problems(ProjectLimits, 200, 400, 404, 413, 415, 422, 429, 503),
 )  # fmt: skip
 def set_limits(slug: Annotated[ProjectSlug, Path()], body: ProjectLimitsChange) -> ProjectLimits:
-    """Set what a project may have at once; workers go by it within seconds. Harmless to repeat."""
-    done = limits.put(
-        parts().database,
+    """Set what a project may have at once and spend in a day; workers go by it within seconds, and what waited for a
+    budget that is not spent any more goes on. Harmless to repeat."""
+    done = parts().project_limits.put(
         slug,
         parts().projects.existing(slug),
-        max_running_stages=body.max_running_stages,
+        body.model_dump(),
         by=request_of(router.current_event).requested_by,
     )
     return ProjectLimits.model_validate(done)

@@ -79,7 +79,7 @@ def delete_schedule(
     schedule_id: UUID, project: Annotated[ProjectSlug, Query()] = "default"
 ) -> Response[None]:
     """Delete a schedule; the tasks that it made stay, and go on."""
-    parts().schedules.delete(parts().projects.id(project), schedule_id)
+    parts().schedules.delete(parts().projects.id(project), schedule_id, request_of(router.current_event))
     return Response(status_code=204)
 
 

@@ -143,7 +143,7 @@ def cancel_task(
 def change_task(task_id: UUID, body: TaskChange) -> TaskView:
     """Raise or lower budgets and the deadline of an open task; what waited for a budget goes on."""
     changes = body.constraints.model_dump(mode="json", exclude_none=True)
-    parts().steering.amend(task_id, changes)
+    parts().steering.amend(task_id, changes, by=request_of(router.current_event).requested_by)
     return TaskView.model_validate(parts().tasks.get(task_id))
 
 

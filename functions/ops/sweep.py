@@ -1,4 +1,4 @@
-"""Every minute: make the tasks of due schedules, send again what a crash stranded, end tasks past their deadline."""
+"""Every minute: do what the clock made due, send again what a crash stranded, end tasks past their deadline."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
             lanes=parts().settings.lanes,
             warn=parts().warn,
             stranded_after_s=parts().settings.stranded_after_s,
-            clockworks=lambda: (parts().due_schedules,),
+            clockworks=lambda: (parts().due_schedules, parts().day_releases),
             limits=parts().limits,
             reach=parts().reach,
         )

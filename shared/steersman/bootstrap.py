@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from steersman.http.health import Health
     from steersman.http.rate_limit import RateLimiter
     from steersman.knowledge.library import Library
+    from steersman.projects.limits import KnownLimits, ProjectLimits
     from steersman.projects.service import Projects
     from steersman.tasks.approvals import Approvals
+    from steersman.tasks.day_releases import DayReleases
     from steersman.tasks.engine import Engine
     from steersman.tasks.families import Families
     from steersman.tasks.flood import Flood
@@ -264,6 +266,25 @@ class Parts:
         )
 
     @cached_property
+    def project_limits(self) -> "ProjectLimits":
+        from steersman.projects.limits import ProjectLimits
+
+        return ProjectLimits(database=self.database, goes_on=self.day_releases)
+
+    @cached_property
+    def day_releases(self) -> "DayReleases":
+        from steersman.tasks.day_releases import DayReleases
+
+        return DayReleases(
+            database=self.database,
+            queues=self.queues,
+            live=self.live,
+            open_work=self.open_work,
+            lanes=self.settings.lanes,
+            warn=self.warn,
+        )
+
+    @cached_property
     def due_schedules(self) -> "DueSchedules":
         from steersman.tasks.schedule_firing import DueSchedules
 
@@ -277,6 +298,7 @@ class Parts:
 
     @cached_property
     def engine(self) -> "Engine":
+        from steersman.tasks.day_budgets import DayBudgets
         from steersman.tasks.engine import Engine
         from steersman.tasks.plans import Plans
 
@@ -290,19 +312,25 @@ class Parts:
             warn=self.warn,
             payloads=self.payloads,
             limits=self.limits,
+            day_budgets=DayBudgets(self.engine_database, self.known_limits),
             reach=self.reach,
         )
 
     @cached_property
+    def known_limits(self) -> "KnownLimits":
+        from steersman.projects.limits import KnownLimits
+
+        return KnownLimits(self.engine_database)
+
+    @cached_property
     def limits(self) -> "Limits":
         from steersman.cache.slots import Slots
-        from steersman.projects.limits import KnownLimits
         from steersman.tasks.engine import LEASE_S
         from steersman.tasks.limits import Limits
 
         return Limits(
             slots=Slots(self.redis),
-            projects=KnownLimits(self.engine_database),
+            projects=self.known_limits,
             registry=self.registry,
             hold_s=LEASE_S,
             warn=self.warn,

@@ -37,6 +37,7 @@ PURE = {
     "steersman.tasks.asl.shape",
     "steersman.tasks.asl.states",
     "steersman.tasks.asl.words",
+    "steersman.tasks.budgets",
     "steersman.tasks.expressions",
     "steersman.tasks.kind_faults",
     "steersman.tasks.nesting",

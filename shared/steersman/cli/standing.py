@@ -51,7 +51,7 @@ def _said(stage: Row, question: Row | None) -> Iterator[str]:
         yield f"until {moment(until)}"
     if limit := stage.get("waiting_for"):
         yield f"waits for a place of {limit}"
-    if message := (stage.get("error") or {}).get("message"):
+    elif message := (stage.get("error") or {}).get("message"):
         yield message
         if again := stage.get("next_attempt_at"):
             yield f"next attempt {moment(again)}"

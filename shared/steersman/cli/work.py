@@ -15,9 +15,7 @@ from steersman.errors import Fault, InvalidInput
 from steersman.json import loads
 from steersman.local.errors import LocalCloudError
 
-tasks = typer.Typer(
-    no_args_is_help=True, help="Submit, list, read, watch, pause, change, cancel, rerun and clone tasks."
-)
+tasks = typer.Typer(no_args_is_help=True, help="Submit, list, read, watch, steer, cancel and repeat tasks.")
 templates = typer.Typer(no_args_is_help=True, help="List, read, check and publish templates.")
 agents = typer.Typer(no_args_is_help=True, help="The agent registry.")
 

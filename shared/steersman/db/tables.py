@@ -124,7 +124,11 @@ project_limits = Table(
     Column("max_running_stages", Integer),
     _text("updated_by"),
     *_created_and_updated_at(),
+    Column("usd_per_day", Numeric(14, 6)),
+    Column("tokens_per_day", BigInteger),
     _check("max_running_stages", "max_running_stages > 0"),
+    _check("usd_per_day", "usd_per_day > 0"),
+    _check("tokens_per_day", "tokens_per_day > 0"),
 )
 
 task_dag_templates = Table(
@@ -362,8 +366,10 @@ task_timers = Table(
     _text("stage"),
     _id("project_id"),
     _time("due_at", nullable=False),
+    Column("day_budget", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("task_id", "stage"),
     Index("task_timers_due", "due_at"),
+    Index("task_timers_day_budget", "project_id", "task_id", "stage", postgresql_where=text("day_budget")),
 )
 
 pauses = Table(

@@ -6,12 +6,17 @@ from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
 
+from steersman.audit import store as audit_store
+from steersman.audit import words as audit
+from steersman.audit.store import Entry
+from steersman.audit.words import Action
 from steersman.aws.queues import StageQueues
 from steersman.db.connection import Database
 from steersman.errors import Conflict, Fault, Forbidden, InvalidInput, NotFound, Unavailable
 from steersman.http import cursors
 from steersman.tasks import unsent_store, waiting_store
 from steersman.tasks.live import LiveTasks
+from steersman.tasks.log_store import Fact
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.plans import Plans
 from steersman.tasks.resending import Warn, resend
@@ -86,15 +91,28 @@ class Approvals:
         if schema and (faults := schema.faults(dict(answer), "answer")):
             raise InvalidInput("the answer does not match what is asked", faults=tuple(faults))
         self._count()
-        facts = waiting_store.answer(
-            self._database, task_id, stage, given, {"approved": approved, "by": by, "comment": comment}
-        )
-        if not facts:
-            raise Conflict(f"stage '{stage}' was answered meanwhile; read the task to see how")
+        facts = self._answered(row["project_id"], task_id, stage, given)
         self._count()
         with suppress(Unavailable):  # readers rebuild what Redis lacks
             self._live.publish(facts)
         self._send(task_id)
+
+    def _answered(self, project_id: UUID, task_id: UUID, stage: str, given: Mapping[str, Any]) -> list[Fact]:
+        """Store an answer with its audit entry; return the facts."""
+        detail = {name: given[name] for name in ("approved", "by", "comment")}
+        with self._database.transaction():
+            facts = waiting_store.answer(self._database, task_id, stage, given, detail)
+            if not facts:
+                raise Conflict(f"stage '{stage}' was answered meanwhile; read the task to see how")
+            entry = Entry(
+                project_id=project_id,
+                by=given["by"],
+                action=Action.APPROVAL_ANSWERED,
+                target=audit.task(task_id),
+                detail={"stage": stage, "approved": given["approved"], "comment": given["comment"]},
+            )
+            audit_store.add(self._database, entry)
+        return facts
 
     def _send(self, task_id: UUID) -> None:
         try:
@@ -125,6 +143,8 @@ def _check_waits(row: Mapping[str, Any], stage: str) -> None:
     if row["status"] != StageStatus.AWAITING or answered:
         state = "has its answer already" if answered else f"is {row['status']}"
         raise Conflict(f"stage '{stage}' does not wait for an answer: it {state}")
+    if row["waited_s"] is None:
+        raise Conflict(f"stage '{stage}' has not asked yet: a budget is spent; raise it, then answer")
 
 
 def _check_allowed(approval: Approval, waited_s: float, stage: str, by: str) -> None:

@@ -26,13 +26,13 @@ from steersman.errors import (
 )
 from steersman.failpoints import Reach, unarmed
 from steersman.json import dumps, loads
+from steersman.tasks import budgets
 from steersman.tasks.attempt_payloads import in_waves, kept
 from steersman.tasks.attempt_store import Lease, Outcome
 from steersman.tasks.expressions import ExpressionFailed
 from steersman.tasks.limits import Chosen
 from steersman.tasks.payloads import Payloads, any_references
 from steersman.tasks.planner import (
-    BudgetSpent,
     DeadlinePassed,
     Decision,
     LeaseLost,
@@ -60,6 +60,8 @@ ChildrenOf = Callable[[UUID, str, bool], list[Child]]
 WhileRunning = Callable[[float], float]
 # Told whom each attempt was given to, before any agent is asked; may take attempts away or give them to others.
 Admit = Callable[["Choice"], None]
+# Says how attempts wait whose projects' budgets of the day are spent, by the project's id as a text.
+SpentDays = Callable[[Sequence["Attempt"]], Mapping[str, Awaiting]]
 
 
 class Attempt(NamedTuple):
@@ -145,8 +147,10 @@ class Ran(NamedTuple):
 
 
 class Runner:
-    """Runs attempts with the agents of a registry; `children_of` returns the tasks that a stage started last, or, without
-    their outputs, some that failed."""
+    """Runs attempts with the agents of a registry; `children_of` returns the tasks that a stage started last.
+
+    Without their outputs it returns some that failed.
+    """
 
     def __init__(
         self,
@@ -157,11 +161,13 @@ class Runner:
         children_of: ChildrenOf,
         payloads: Payloads | None = None,
         paused: Callable[[Attempt], bool] = lambda _: False,
+        spent_days: SpentDays = lambda _: {},
     ) -> None:
         self._reach = reach
         self._payloads = payloads or Payloads()
         self._children_of = children_of
         self._paused = paused
+        self._spent_days = spent_days
         self._registry = registry
         self._rng = rng
         self._pool = ThreadPoolExecutor(max_workers=MAX_PARALLEL_AGENTS, thread_name_prefix="agent")
@@ -207,8 +213,9 @@ class Runner:
         """Run attempts on their `jobs`, whole or an error each, in no longer than `latest` (monotonic)."""
         ran = Ran([], [], [], [])
         choice = Choice(self._registry)
+        spent_days = self._spent_days(attempts)
         for claimed, whole in zip(attempts, jobs, strict=True):
-            attempt, step = self._looked_at(claimed, whole)
+            attempt, step = self._looked_at(claimed, whole, spent_days)
             if step is not None:
                 self._sort(ran, attempt, step)
             elif not choice.add(attempt):
@@ -226,13 +233,15 @@ class Runner:
                 ran.outcomes.append(self._after(attempt, call.candidate, answer))
         return ran._replace(outcomes=kept(ran.outcomes, attempts, self._payloads, self.failed))
 
-    def _looked_at(self, attempt: Attempt, whole: StageJob | SteersmanError) -> tuple[Attempt, Step]:
+    def _looked_at(
+        self, attempt: Attempt, whole: StageJob | SteersmanError, spent_days: Mapping[str, Awaiting]
+    ) -> tuple[Attempt, Step]:
         """Return an attempt with its whole job, and what is decided of it before any agent is asked."""
         if isinstance(whole, SteersmanError):
             return attempt, self.failed(attempt, whole)
         if whole is not attempt.job:
             attempt = attempt._replace(job=whole)
-        return attempt, self._settled(attempt)
+        return attempt, self._settled(attempt, spent_days)
 
     def given_up(self, attempt: Attempt, error: SteersmanError) -> Outcome:
         """Return the outcome of an attempt that ended with an error before any agent was asked."""
@@ -250,14 +259,14 @@ class Runner:
         elif step is not None:
             ran.outcomes.append(self._after(attempt, None, step))
 
-    def _settled(self, attempt: Attempt) -> Step:
+    def _settled(self, attempt: Attempt, spent_days: Mapping[str, Awaiting]) -> Step:
         """Decide the attempts that need no agent, or must not get one."""
         plan, job, row = attempt.plan, attempt.job, attempt.row
         if (row["aside"] is not None and row["aside"]["paused"]) or self._paused(attempt):
             return Held()
         if row["deadline_passed"]:
             return plan.fatal(describe(DeadlinePassed("the task's deadline has passed")))
-        if waits := _out_of_budget(attempt):
+        if waits := _out_of_budget(attempt, spent_days):
             return waits
         stage = plan.stage(job.stage)
         if attempt.number > (stage.retry.max_attempts if attempt.lease_lost else stage.retry.most_attempts):
@@ -322,22 +331,14 @@ def _undone(attempt: Attempt, output: Mapping[str, Any] | None, error: Mapping[s
     return attempt.plan.undone(then, output, error)
 
 
-def _out_of_budget(attempt: Attempt) -> Awaiting | None:
-    """Return how an attempt waits whose task has spent its budget, until somebody raises it."""
-    row = attempt.row
-    budget, spent = row["budget_usd"], row["cost_usd"]
-    tokens = attempt.aside.get("budget_tokens")
-    if attempt.undoes:
+def _out_of_budget(attempt: Attempt, spent_days: Mapping[str, Awaiting]) -> Awaiting | None:
+    """Return how an attempt waits that may not begin while a budget is spent; what undoes is never stopped by one."""
+    waits = budgets.of_task(attempt.row, attempt.aside)
+    if waits is None and spent_days:
+        waits = spent_days.get(attempt.row["project_id"])
+    if waits is None or attempt.undoes or budgets.begun(attempt.aside):
         return None
-    if budget is not None and spent > 0 and spent >= Decimal(budget):
-        reason = f"the task's budget of {budget} USD is spent: raise it, or cancel the task"
-    elif tokens is not None and attempt.aside["tokens"] >= int(tokens):
-        reason = f"the task's budget of {int(tokens):,} tokens is spent: raise it, or cancel the task"
-    elif attempt.aside.get("parent_spent"):
-        reason = "the budget of the task that started this one is spent: raise that, or cancel it"
-    else:
-        return None
-    return Awaiting(None, describe(BudgetSpent(reason)), {"kind": "budget", "reason": reason})
+    return waits
 
 
 def _allowed_s(group: Sequence[Attempt]) -> float:

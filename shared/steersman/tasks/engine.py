@@ -23,6 +23,7 @@ from steersman.ids import new_id
 from steersman.tasks import attempt_store, undo_store, unsent_store, waiting_store
 from steersman.tasks.attempt_store import Lease, Outcome
 from steersman.tasks.attempts import Attempt, Choice, Ran, Runner
+from steersman.tasks.day_budgets import DayBudgets
 from steersman.tasks.families import Families, NestedFailed
 from steersman.tasks.gate import Gate
 from steersman.tasks.limits import Admission, Limits
@@ -107,6 +108,7 @@ class Engine:
         warn: Warn,
         payloads: Payloads | None = None,
         limits: Limits | None = None,
+        day_budgets: DayBudgets | None = None,
         rng: random.Random | None = None,
         reach: Reach = unarmed,
         sleep: Callable[[float], None] = time.sleep,
@@ -138,6 +140,7 @@ class Engine:
             children_of=self._families.results,
             payloads=payloads,
             paused=self._pauses.stop,
+            spent_days=day_budgets.spent if day_budgets else lambda _: {},
         )
         self._gate = Gate(database, queues, limits, warn, rng) if limits else None
 
@@ -202,8 +205,8 @@ class Engine:
                 ran.outcomes.append(self._runner.given_up(attempt, exc))
         if ran.awaiting:
             facts += waiting_store.wait(self._database, ran.awaiting)
-            if unsure := {attempt.job.task_id for attempt, waits in ran.awaiting if waits.error}:
-                # A budget may have been raised just before: nobody else looks at it again.
+            # A budget may have been raised just before: nobody else looks at it again. (That of a day has its time.)
+            if unsure := {one.job.task_id for one, waits in ran.awaiting if waits.error and not waits.due_at}:
                 batch.freed = waiting_store.unspent(self._database, sorted(unsure))
         if ran.outcomes:
             completion = self._store(batch.attempts, ran.outcomes)

@@ -29,16 +29,16 @@ def page(database: Database, project_id: UUID) -> list[dict[str, Any]]:
 def add(
     database: Database, project_id: UUID, scope: str, name: str, *, by: str, reason: str | None
 ) -> dict[str, Any]:
-    """Note a pause; one that is there already stays as it is. Returns it."""
+    """Note a pause; one that is there already stays as it is. Returns it, and whether it is `added`."""
     statement = """
         WITH added AS (
           INSERT INTO pauses (project_id, scope, name, by, reason)
           VALUES (%(project_id)s, %(scope)s, %(name)s, %(by)s, %(reason)s)
           ON CONFLICT DO NOTHING RETURNING scope, name, by, reason, created_at
         )
-        SELECT * FROM added
+        SELECT *, true AS added FROM added
         UNION ALL
-        SELECT scope, name, by, reason, created_at FROM pauses
+        SELECT scope, name, by, reason, created_at, false FROM pauses
         WHERE project_id = %(project_id)s AND scope = %(scope)s AND name = %(name)s
         LIMIT 1"""
     values = {"project_id": project_id, "scope": scope, "name": name, "by": by, "reason": reason}

@@ -12,7 +12,7 @@ from steersman.db.connection import Database
 from steersman.errors import Conflict, Fault, InvalidInput, NotFound, SteersmanError
 from steersman.http import idempotency
 from steersman.http.request import KeptAnswer, Request
-from steersman.tasks import resumption_store, task_store
+from steersman.tasks import resumption_store, submission_store, task_store
 from steersman.tasks.payloads import Payloads
 from steersman.tasks.planner import Plan
 from steersman.tasks.references import reference_in
@@ -76,7 +76,12 @@ class Reruns:
             **changes.model_dump(exclude_none=True),
         }
         submission = TaskSubmission.model_validate(document)
-        accepted = self._submissions.accept([submission], request, single=True, cloned_from=task_id)
+        accepted = self._submissions.accept(
+            [submission],
+            request,
+            single=True,
+            also=lambda task: submission_store.note_clone(self._database, task, task_id),
+        )
         task: dict[str, Any] = accepted["tasks"][0]
         return task
 

@@ -5,6 +5,10 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+from steersman.audit import store as audit_store
+from steersman.audit import words as audit
+from steersman.audit.store import Entry
+from steersman.audit.words import Action
 from steersman.db.connection import Database
 from steersman.errors import Conflict, Fault, InvalidInput, NotFound, Unavailable
 from steersman.http import cursors, idempotency, idempotency_store
@@ -19,6 +23,7 @@ from steersman.tasks.schedule_rows import task_of, times_of
 from steersman.tasks.schedule_times import WhenKind, parse, upcoming
 from steersman.tasks.schedule_views import ScheduleChange, ScheduleCreation
 from steersman.tasks.submission import Submissions
+from steersman.tasks.submission_store import NewTask
 
 NEXT_TIMES = 5
 _NULLABLE = {"template_version"}
@@ -57,6 +62,7 @@ class Schedules:
         try:
             with self._database.transaction():
                 schedule_store.add(self._database, {**row, "project_id": project_id})
+                self._note(project_id, row["id"], Action.SCHEDULE_CREATED, request, name=body.name)
                 answer: dict[str, Any] = loads(dumps(self.get(project_id, row["id"])))
                 if keep:
                     idempotency_store.keep(self._database, keep, answer)
@@ -96,21 +102,40 @@ class Schedules:
                 if given.keys() & _OF_TASKS:
                     self._submissions.check(task_of({**row, **columns}), request)
                 schedule_store.change(self._database, schedule_id, columns)
+                values = {name: value for name, value in given.items() if name != "input"}
+                told = {"name": row["name"], "changed": sorted(given), "to": values}
+                self._note(project_id, schedule_id, Action.SCHEDULE_CHANGED, request, **told)
             answer = self.get(project_id, schedule_id)
         self._tell_again()
         return answer
 
-    def delete(self, project_id: UUID, schedule_id: UUID) -> None:
+    def delete(self, project_id: UUID, schedule_id: UUID, request: Request) -> None:
         """Delete a schedule; its tasks stay. Raise NotFound."""
-        if not schedule_store.delete(self._database, project_id, schedule_id):
-            raise _unknown(schedule_id)
+        with self._database.transaction():
+            name = self._found(project_id, schedule_id, lock=True)["name"]
+            schedule_store.delete(self._database, project_id, schedule_id)
+            self._note(project_id, schedule_id, Action.SCHEDULE_DELETED, request, name=name)
 
     def run(self, project_id: UUID, schedule_id: UUID, request: Request) -> dict[str, Any]:
         """Make a task now, whatever the schedule's times; return it as accepted. Raises as a submission does."""
         row = self._found(project_id, schedule_id)
-        accepted = self._submissions.accept([task_of(row)], request, single=True)["tasks"][0]
-        schedule_store.note_task(self._database, schedule_id, UUID(accepted["id"]))
+
+        def note(task: NewTask) -> None:
+            schedule_store.note_task(self._database, schedule_id, task.id)
+            told = {"name": row["name"], "task": task.id}
+            self._note(project_id, schedule_id, Action.SCHEDULE_RUN, request, **told)
+
+        accepted = self._submissions.accept([task_of(row)], request, single=True, also=note)["tasks"][0]
         return dict(accepted)
+
+    def _note(
+        self, project_id: UUID, schedule_id: UUID, action: Action, request: Request, **detail: Any
+    ) -> None:
+        """Write an audit entry, in the transaction of the change."""
+        target = audit.schedule(schedule_id)
+        by = request.requested_by
+        entry = Entry(project_id=project_id, by=by, action=action, target=target, detail=detail)
+        audit_store.add(self._database, entry)
 
     def _checked(self, body: ScheduleCreation, request: Request) -> dict[str, Any]:
         now = schedule_store.now(self._database).replace(microsecond=0)

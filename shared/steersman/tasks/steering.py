@@ -5,6 +5,10 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+from steersman.audit import store as audit_store
+from steersman.audit import words as audit
+from steersman.audit.store import Entry
+from steersman.audit.words import Action
 from steersman.aws.queues import StageQueues
 from steersman.db.connection import Database
 from steersman.errors import Conflict, Fault, InvalidInput, NotFound, Unavailable
@@ -16,6 +20,9 @@ from steersman.tasks.resending import Warn, resend
 from steersman.tasks.words import Lane, Queue
 
 RELEASES = 20  # batches of held stages that one call sends; the sweep sends what is left
+_PAUSED = {"template": Action.TEMPLATE_PAUSED, "queue": Action.QUEUE_PAUSED}
+_RESUMED = {"template": Action.TEMPLATE_RESUMED, "queue": Action.QUEUE_RESUMED}
+_TARGETS = {"template": audit.template, "queue": audit.queue}
 
 
 class Steering:
@@ -40,14 +47,23 @@ class Steering:
 
     def pause_task(self, task_id: UUID, *, by: str, reason: str | None) -> None:
         """Pause an open task: what runs ends, nothing begins. Harmless to repeat; raise NotFound or Conflict."""
-        self._check_open(task_id, "paused")
-        self._told(pause_store.pause(self._database, task_id, by=by, reason=reason))
+        task = self._check_open(task_id, "paused")
+        with self._database.transaction():
+            facts = pause_store.pause(self._database, task_id, by=by, reason=reason)
+            if facts:
+                entry = _entry(task["project_id"], by, Action.TASK_PAUSED, audit.task(task_id), reason=reason)
+                audit_store.add(self._database, entry)
+        self._told(facts)
 
     def resume_task(self, task_id: UUID, *, by: str) -> None:
         """Let a paused task go on. Harmless to repeat; raise NotFound or Conflict."""
-        self._check_open(task_id, "resumed")
+        task = self._check_open(task_id, "resumed")
         self._count()
-        facts, rows = pause_store.resume(self._database, task_id, by=by)
+        with self._database.transaction():
+            facts, rows = pause_store.resume(self._database, task_id, by=by)
+            if facts:
+                entry = _entry(task["project_id"], by, Action.TASK_RESUMED, audit.task(task_id))
+                audit_store.add(self._database, entry)
         self._told(facts)
         self._send(rows)
 
@@ -60,19 +76,27 @@ class Steering:
     ) -> dict[str, Any]:
         """Pause a template or queue of a project: within seconds none of its stages begins. Raise InvalidInput."""
         self._check_name(project_id, scope, name)
-        return pause_store.add(self._database, project_id, scope, name, by=by, reason=reason)
+        action, target = _PAUSED[scope], _TARGETS[scope](name)
+        with self._database.transaction():
+            paused = pause_store.add(self._database, project_id, scope, name, by=by, reason=reason)
+            if paused.pop("added"):
+                audit_store.add(self._database, _entry(project_id, by, action, target, reason=reason))
+        return paused
 
-    def resume(self, project_id: UUID, scope: str, name: str) -> None:
+    def resume(self, project_id: UUID, scope: str, name: str, *, by: str) -> None:
         """Let a paused template or queue go on; raise NotFound."""
-        if not pause_store.remove(self._database, project_id, scope, name):
-            raise NotFound(f"{scope} '{name}' is not paused; GET /v1/pauses lists what is")
+        action, target = _RESUMED[scope], _TARGETS[scope](name)
+        with self._database.transaction():
+            if not pause_store.remove(self._database, project_id, scope, name):
+                raise NotFound(f"{scope} '{name}' is not paused; GET /v1/pauses lists what is")
+            audit_store.add(self._database, _entry(project_id, by, action, target))
         for _ in range(RELEASES):
             rows = pause_store.release(self._database, project_id, scope, name)
             self._send(rows)
             if len(rows) < pause_store.BATCH:
                 return
 
-    def amend(self, task_id: UUID, changes: Mapping[str, Any]) -> None:
+    def amend(self, task_id: UUID, changes: Mapping[str, Any], *, by: str) -> None:
         """Change budget_usd, budget_tokens or deadline_s of an open task; what waited for that goes on.
 
         Raises NotFound, Conflict (it has ended), or InvalidInput (a new limit is reached already).
@@ -81,9 +105,13 @@ class Steering:
         if faults := _reached(task, changes):
             raise InvalidInput("the new limits would stop the task at once", faults=tuple(faults))
         self._count()
-        rows = waiting_store.amend(self._database, task_id, changes, deadline_s=changes.get("deadline_s"))
-        if rows is None:
-            raise Conflict("the task has ended meanwhile; only an open task can be changed")
+        with self._database.transaction():
+            rows = waiting_store.amend(self._database, task_id, changes, deadline_s=changes.get("deadline_s"))
+            if rows is None:
+                raise Conflict("the task has ended meanwhile; only an open task can be changed")
+            target, action = audit.task(task_id), Action.TASK_CHANGED
+            entry = _entry(task["project_id"], by, action, target, constraints=dict(changes))
+            audit_store.add(self._database, entry)
         with suppress(Unavailable):
             self._live.outdate([task_id, *{row["task_id"] for row in rows}])
         self._send(rows)
@@ -122,6 +150,11 @@ class Steering:
             self._warn(
                 "the queues did not take what goes on; the sweep will send it", {"reason": exc.message}
             )
+
+
+def _entry(project_id: UUID, by: str, action: Action, target: str, **detail: Any) -> Entry:
+    told = {name: value for name, value in detail.items() if value is not None}
+    return Entry(project_id=project_id, by=by, action=action, target=target, detail=told)
 
 
 def _reached(task: Mapping[str, Any], changes: Mapping[str, Any]) -> list[Fault]:

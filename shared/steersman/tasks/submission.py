@@ -1,6 +1,6 @@
 """Accepting tasks: everything that can be wrong is found before anything is stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -73,11 +73,11 @@ class Submissions:
         request: Request,
         *,
         single: bool,
-        cloned_from: UUID | None = None,
+        also: Callable[[NewTask], None] | None = None,
     ) -> dict[str, Any]:
         """Accept all or none and return {"tasks": […]} in their order; `single` shortens the fields of faults.
 
-        `cloned_from` is the task that a single one is a clone of, which has an audit entry.
+        `also` is done with a single task as it is stored, in one transaction: not when its answer was kept already.
 
         Raises InvalidInput or TooLarge with every fault found, KeyReused, or Unavailable: then nothing was accepted, or
         nobody could be told of it; the same request with the same Idempotency-Key is safe in both cases.
@@ -97,8 +97,8 @@ class Submissions:
         counted = self._count()
         self._reach("submit.begun")
         try:
-            if cloned_from is not None:
-                submission_store.submit_clone(self._database, tasks[0], cloned_from, at=now, keep=keep)
+            if also is not None:
+                submission_store.submit_with(self._database, tasks[0], also, at=now, keep=keep)
             else:
                 submission_store.submit(self._database, tasks, at=now, keep=keep)
         except Conflict as exc:

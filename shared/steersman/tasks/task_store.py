@@ -54,9 +54,9 @@ def status(database: Database, task_id: UUID) -> TaskStatus | None:
 
 
 def standing(database: Database, task_id: UUID) -> dict[str, Any] | None:
-    """Return how a task stands: status, cost_usd, tokens, age_s; or None when there is no such task."""
+    """Return how a task stands: project_id, status, cost_usd, tokens, age_s; or None when there is no such task."""
     statement = """
-        SELECT status, cost_usd, tokens, extract(epoch FROM clock_timestamp() - created_at)::float8 AS age_s
+        SELECT project_id, status, cost_usd, tokens, extract(epoch FROM clock_timestamp() - created_at)::float8 AS age_s
         FROM task_histories WHERE id = %(task_id)s"""
     rows = database.run(statement, {"task_id": task_id})
     return rows[0] if rows else None

@@ -16,6 +16,7 @@ from steersman.tasks.named_sql import sql
 from steersman.tasks.ways import Awaiting
 
 AHEAD_S = 60.0  # the sweep comes each minute: it sends what is due until the next one
+RELEASE_BATCH = 1000  # stages that one statement lets go on
 SAFETY = timedelta(seconds=AHEAD_S)  # when a message that was to come has not been heard of
 
 
@@ -75,6 +76,21 @@ def amend(
     return [row for row in rows if row["task_id"] is not None] if rows else None
 
 
+def projects_waiting_for_day(database: Database) -> list[UUID]:
+    """Return the projects of which stages wait because a budget of the day was spent."""
+    rows = database.run("SELECT DISTINCT project_id FROM task_timers WHERE day_budget")
+    return [row["project_id"] for row in rows]
+
+
+def release_day(database: Database, project_id: UUID) -> tuple[int, list[dict[str, Any]]]:
+    """Let stages go on that wait for a project's budget of the day, oldest first.
+
+    Return how many of those noted were looked at (RELEASE_BATCH: there may be more), and what is to be sent.
+    """
+    rows = database.run(sql("release_day"), {"project_id": project_id, "limit": RELEASE_BATCH})
+    return rows[0]["taken"], [row for row in rows if row["task_id"] is not None]
+
+
 def approvals(
     database: Database,
     project_id: UUID,
@@ -112,9 +128,12 @@ def answer(
 
 
 def waiting(database: Database, task_id: UUID, stage: str) -> dict[str, Any] | None:
-    """Return a stage as far as its wait goes: status, answer, template_id, waited_s; None: there is none."""
+    """Return a stage as far as its wait goes: project_id, status, answer, template_id, waited_s; None: there is none.
+
+    `waited_s` is None while it has not asked yet.
+    """
     statement = """
-        SELECT s.status, s.answer, t.template_id,
+        SELECT s.project_id, s.status, s.answer, t.template_id,
                extract(epoch FROM clock_timestamp() - s.awaited_at)::float8 AS waited_s
         FROM task_stages s JOIN task_histories t ON t.id = s.task_id
         WHERE s.task_id = %(task_id)s AND s.name = %(stage)s"""

@@ -188,3 +188,17 @@ def test_questions_come_in_pages(functions: Functions) -> None:
         cursor = {"cursor": page["next_cursor"]}
     assert found == ids
     assert [one["task_id"] for one in waiting(functions, task_id=ids[1])] == [ids[1]]
+
+
+def test_what_has_not_asked_yet_takes_no_answer(functions: Functions) -> None:
+    """A stage that waits for a budget before it asks refuses an answer with 409, and asks once the budget is raised."""
+    ask = {"name": "approve", "kind": "approval", "approval": {"ask": "Send the offer?"}}
+    task_id = submitted(functions, ask, task={"constraints": {"budget_usd": "1"}})
+    functions.parts.database.run("UPDATE task_histories SET cost_usd = 1")
+    functions.work()
+    refused = answer(functions, task_id)
+    assert (refused.status, "a budget is spent" in refused.json["detail"]) == (409, True)
+    assert functions.http("GET", "/v1/approvals").json["approvals"] == []
+    functions.http("PATCH", f"/v1/tasks/{task_id}", {"constraints": {"budget_usd": "2"}})
+    functions.work()
+    assert answer(functions, task_id).status == 200

@@ -12,6 +12,7 @@ import pytest
 from steersman.db.connection import Database
 from steersman.http.request import KeptAnswer
 from steersman.ids import DEFAULT_PROJECT_ID, new_id
+from steersman.projects import limits_store
 from steersman.tasks import (
     attempt_store,
     letter_store,
@@ -22,6 +23,7 @@ from steersman.tasks import (
     sweep_store,
     task_store,
     unsent_store,
+    waiting_store,
 )
 from steersman.tasks.attempt_store import Lease, Outcome
 from steersman.tasks.planner import Decision, Plan
@@ -172,6 +174,14 @@ def dead_stages(database: Database, tasks: list[UUID], _: Plan) -> object:
     return unsent_store.dead_stages(database, [(task, "c") for task in tasks])
 
 
+def release_day(database: Database, _: list[UUID], __: Plan) -> object:
+    return waiting_store.release_day(database, DEFAULT_PROJECT_ID)
+
+
+def waiting_for_day(database: Database, _: list[UUID], __: Plan) -> object:
+    return limits_store.waiting_stages(database, DEFAULT_PROJECT_ID)
+
+
 def fact_count(database: Database, tasks: list[UUID], _: Plan) -> object:
     return log_store.fact_count(database, tasks[0])
 
@@ -218,6 +228,8 @@ ACTIONS: dict[str, Action] = {
     "ready_stages": ready_stages,
     "resent": resent,
     "dead_stages": dead_stages,
+    "release_day": release_day,
+    "waiting for the day's budget": waiting_for_day,
     "fact_count": fact_count,
     "facts": facts,
     "task": task,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import typer
 
-from steersman.cli import show
+from steersman.cli import show, standing
 from steersman.cli.follow import finish
 from tests.unit.cli.screen import printed
 
@@ -110,6 +110,6 @@ def test_times_are_shown_to_the_second() -> None:
 
 def test_a_stage_that_waits_for_a_place_says_for_which() -> None:
     """What a limit keeps back is told as that, not as the failure of an attempt before."""
-    stage = {"error": {"message": "slow"}, "next_attempt_at": None, "waiting_for": "agent:mine"}
-    assert show.trouble(stage) == "waits for a place of agent:mine"
-    assert show.trouble({**stage, "waiting_for": None}) == "slow"
+    stage = {"status": "ready", "error": {"message": "slow"}, "waiting_for": "agent:mine"}
+    assert standing.of_stage(stage) == "waits for a place of agent:mine"
+    assert standing.of_stage({**stage, "waiting_for": None}) == "slow"

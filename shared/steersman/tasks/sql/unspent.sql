@@ -22,6 +22,7 @@ WITH tasks AS (
   FROM tasks t LEFT JOIN above p ON p.id = t.parent_task_id
   WHERE s.task_id = t.id AND s.status = 'awaiting' AND s.error ->> 'code' = 'budget_spent'
     AND t.spent IS NOT TRUE AND p.spent IS NOT TRUE
+    AND NOT EXISTS (SELECT FROM task_timers m WHERE m.task_id = s.task_id AND m.stage = s.name AND m.day_budget)
   RETURNING s.task_id, s.project_id, s.name, s.queue, s.attempt, t.priority
 ), going AS (
   UPDATE task_histories t
