@@ -66,6 +66,7 @@ class Way:
             "database": rig.database,
             "queues": rig.queues,
             "live": rig.live,
+            "open_work": rig.open_work,
             "lanes": LANES,
             "warn": lambda text, _: rig.warnings.append(text),
         }
@@ -173,7 +174,7 @@ class Way:
 
     def raise_budget(self) -> None:
         if self.family()[0]["status"] not in ENDS:
-            self.steering.amend(self.task_id, {"budget_usd": "1000"})
+            self.steering.amend(self.task_id, {"budget_usd": "1000"}, by="test")
 
     def sweep(self) -> None:
         sweep(

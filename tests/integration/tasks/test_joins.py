@@ -49,7 +49,7 @@ def test_a_worker_that_dies_at_a_join_loses_no_output(rig: Rig, desk: Desk) -> N
 
 def test_a_join_that_cannot_be_kept_fails_once(rig: Rig) -> None:
     """A join whose output is too large fails for good and says what to do; no item is done again."""
-    rig.behaviours["each"] = lambda _: StageResult({"text": "x" * 100_000})
+    rig.behaviours["each"] = lambda _: StageResult({"text": "x" * 2_000_000})
     task_id = at_the_join(rig)
     rig.drain()
     task = rig.task(task_id)

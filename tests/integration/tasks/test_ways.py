@@ -139,25 +139,6 @@ def test_items_try_again_by_themselves(rig: Rig) -> None:
     assert len([job for job in rig.agent.jobs if job.stage == "each"]) == 4
 
 
-def test_a_fan_out_that_is_tried_again_does_its_items_again(rig: Rig) -> None:
-    """Where a stage may try again what failed for good, its next attempt starts all items anew and joins those."""
-    refusals = [1, 1]  # of both attempts at the item, which has the stage's rules
-
-    def later(job: StageJob) -> StageResult | AgentError:
-        if job.input["index"] == 1 and refusals:
-            refusals.pop()
-            return refuse(job)
-        return StageResult({"double": job.input["item"] * 2})
-
-    rig.behaviours["each"] = later
-    again = {"max_attempts": 2, "backoff_s": 0.01}
-    each = stage("each", for_each=ITEMS, retry={"max_attempts": 1, "on": {"permanent": again}})
-    (task_id,) = rig.submit(rig.publish([each]), input={"list": [1, 2]})
-    rig.drain()
-    assert rig.task(task_id)["stages"][0]["attempt"] == 2
-    assert rig.task(task_id)["output"]["items"] == [{"double": 2}, {"double": 4}]
-
-
 def test_cancelling_a_task_cancels_the_tasks_that_it_started(rig: Rig) -> None:
     """When a task is cancelled, none of the tasks that its stages started goes on."""
     task_id, _ = fan_out(rig, list(range(6)))

@@ -42,6 +42,7 @@ def steering(rig: Rig, database: Database | None = None) -> Steering:
         database=database or rig.database,
         queues=rig.queues,
         live=rig.live,
+        open_work=rig.open_work,
         lanes=LANES,
         warn=lambda text, _: rig.warnings.append(text),
     )
@@ -131,7 +132,7 @@ def test_a_budget_that_is_raised_while_a_stage_begins_to_wait_for_it_lets_it_go_
     wait_ = waiting_store.wait
 
     def raised_first(database: Database, waits: Any) -> Any:
-        steering(rig).amend(task_id, {"budget_usd": "5"})
+        steering(rig).amend(task_id, {"budget_usd": "5"}, by="test")
         return wait_(database, waits)
 
     with patch.object(waiting_store, "wait", raised_first):
