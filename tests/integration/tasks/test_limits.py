@@ -19,6 +19,7 @@ from steersman.projects import limits_store
 from steersman.tasks import engine, gate, task_store
 from steersman.tasks.engine import Engine, Message
 from steersman.tasks.open_work import OpenWork
+from steersman.tasks.plans import Plans
 from steersman.tasks.sweep import Swept, sweep
 from tests.fixtures import absent
 from tests.fixtures.engine import LANES, Behaviour, Rig, ScriptedAgent, echo, stage
@@ -51,7 +52,7 @@ class Counting(ScriptedAgent):
 
 
 def limit_project(rig: Rig, most: int | None) -> None:
-    limits_store.put(rig.database, DEFAULT_PROJECT_ID, max_running_stages=most, by="test")
+    limits_store.put(rig.database, DEFAULT_PROJECT_ID, {"max_running_stages": most}, by="test")
 
 
 def limit_agents(rig: Rig, most: int) -> None:
@@ -64,6 +65,7 @@ def swept(rig: Rig, client: redis.Redis, **parts: Any) -> Swept:
         "queues": rig.queues,
         "live": rig.live,
         "open_work": OpenWork(client),
+        "plans": Plans(rig.database),
         "lanes": LANES,
         "stranded_after_s": 60.0,
         "limits": rig.new_limits(),
