@@ -52,7 +52,7 @@ class Counting(ScriptedAgent):
 
 
 def limit_project(rig: Rig, most: int | None) -> None:
-    limits_store.put(rig.database, DEFAULT_PROJECT_ID, max_running_stages=most, by="test")
+    limits_store.put(rig.database, DEFAULT_PROJECT_ID, {"max_running_stages": most}, by="test")
 
 
 def limit_agents(rig: Rig, most: int) -> None:
