@@ -34,11 +34,11 @@ def test_a_raised_budget_lets_the_task_go_on(
     rig.drain()
     assert (rig.task(task_id)["status"], rig.statuses(task_id)["b"]) == ("awaiting", "awaiting")
     with pytest.raises(InvalidInput):
-        desk.steering.amend(task_id, limit)
-    desk.steering.amend(task_id, {"deadline_s": 400.0})
+        desk.steering.amend(task_id, limit, by="somebody")
+    desk.steering.amend(task_id, {"deadline_s": 400.0}, by="somebody")
     rig.drain()
     assert rig.statuses(task_id)["b"] == "awaiting"
-    desk.steering.amend(task_id, raised)
+    desk.steering.amend(task_id, raised, by="somebody")
     assert rig.task(task_id)["status"] == "running"
     rig.drain()
     assert rig.task(task_id)["status"] == "completed"
@@ -54,7 +54,7 @@ def test_a_budget_holds_for_the_tasks_that_a_task_started(rig: Rig, desk: Desk) 
     assert task["cost_usd"] == Decimal("0.6")
     assert task["stages"][0]["tasks"] == {"started": 4, "open": 2, "failed": 0}
     assert len(rig.agent.jobs) == 2
-    desk.steering.amend(task_id, {"budget_usd": "5"})
+    desk.steering.amend(task_id, {"budget_usd": "5"}, by="somebody")
     rig.drain()
     assert rig.task(task_id)["status"] == "completed"
     assert rig.task(task_id)["cost_usd"] == Decimal("1.2")
@@ -84,7 +84,7 @@ def test_a_waiting_task_ends_at_a_deadline_that_was_brought_forward(rig: Rig, de
     (task_id,) = rig.submit(rig.publish([wait], deadline_s=80_000))
     rig.let_pass(task_id, -79_700)
     rig.drain()
-    desk.steering.amend(task_id, {"deadline_s": 600.0})
+    desk.steering.amend(task_id, {"deadline_s": 600.0}, by="somebody")
     assert desk.sweep().expired == 0
     rig.let_pass(task_id, 601)
     assert desk.sweep().expired == 1
@@ -96,7 +96,7 @@ def test_a_waiting_task_outlives_a_deadline_that_was_put_off(rig: Rig, desk: Des
     ask = {"name": "ask", "kind": "approval", "approval": {"ask": "Go on?"}}
     (task_id,) = rig.submit(rig.publish([ask]))
     rig.drain()
-    desk.steering.amend(task_id, {"deadline_s": 5000.0})
+    desk.steering.amend(task_id, {"deadline_s": 5000.0}, by="somebody")
     rig.let_pass(task_id, 400)
     assert desk.sweep().expired == 0
     desk.answer(task_id, "ask")
@@ -109,7 +109,7 @@ def test_a_deadline_that_is_put_off_is_that_of_started_tasks_too(rig: Rig, desk:
     task_id = limited(rig, [stage("each", for_each=EACH)], items=2)
     rig.step()
     before = rig.task(task_id)["deadline_at"]
-    desk.steering.amend(task_id, {"deadline_s": 5000.0})
+    desk.steering.amend(task_id, {"deadline_s": 5000.0}, by="somebody")
     found = rig.database.run("SELECT deadline_at FROM task_histories WHERE parent_task_id IS NOT NULL")
     assert {one["deadline_at"] - before > timedelta(seconds=4000) for one in found} == {True}
 

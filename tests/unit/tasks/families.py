@@ -71,7 +71,7 @@ class MemoryTask:
             agreed = says_yes(self.work, name, self.input)
             return StageResult({"stage": name}) if agreed else AgentRefused("no")
         found = [Child(place, one.status, one.output, one.error) for place, one in enumerate(stage.children)]
-        return next_step(node, self._job(name), stage.aside, NOW, lambda: found)
+        return next_step(node, self._job(name), stage.aside, NOW, lambda _: found)
 
     def _job(self, name: str) -> StageJob:
         results = {known: one.output for known, one in self.stages.items()}

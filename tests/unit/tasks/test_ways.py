@@ -200,7 +200,7 @@ def step(
         task_id=task, project_id=task, stage=one.name, capability="c", attempt=1, timeout_s=1, correlation_id="c",
         input=given, results={}, provenance=(),
     )  # fmt: skip
-    return special.next_step(one, job, aside or {}, NOW, lambda: found or [])
+    return special.next_step(one, job, aside or {}, NOW, lambda _: found or [])
 
 
 def test_a_wait_begins_and_ends() -> None:
