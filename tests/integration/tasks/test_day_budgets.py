@@ -264,7 +264,7 @@ def test_a_wait_for_a_budget_is_not_the_wait_of_the_stage(
     rig: Rig, day: Day, go_on: Any, kind: dict[str, Any]
 ) -> None:
     """A timer or an approval that waited for a budget begins its own wait then, with all of its time."""
-    own = {"constraints": {"budget_usd": "0.50"}} if go_on is raised_task_budget else {}
+    own: dict[str, Any] = {"constraints": {"budget_usd": "0.50"}} if go_on is raised_task_budget else {}
     rig.behaviours["a"] = costly("0.50")
     name = kind["name"]
     if own:
