@@ -90,11 +90,11 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     _api("approvals", Access.SEND_JOBS),
     _api("pauses", Access.SEND_JOBS),
     _api("templates"),
-    _api("schedules", Access.SEND_JOBS),
+    _api("schedules", Access.SEND_JOBS, Access.PAYLOADS),
     _api("agents"),
     _api("projects", Access.SEND_JOBS),
     _api("documents", Access.DOCUMENTS, Access.MODELS, memory_mb=1024),
-    _api("dead_letters", Access.SEND_JOBS),
+    _api("dead_letters", Access.SEND_JOBS, Access.PAYLOADS),
     _api("audit"),
     _api("health", Access.SEE_QUEUES, Access.MODELS),
     _stage("intent", Queue.INTENT),
@@ -105,7 +105,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     _stage("respond", Queue.RESPONSES),
     _stage("agent", Queue.AGENT),
     _ops("migrate", Access.DATABASE_OWNER, memory_mb=512),
-    _ops("sweep", Access.SEND_JOBS, Access.SEND_DEAD, traced=False),
+    _ops("sweep", Access.SEND_JOBS, Access.SEND_DEAD, Access.PAYLOADS, traced=False),
     _ops("partitions", traced=False),
 )
 

@@ -56,7 +56,7 @@ def answer_stage(
             by=request.requested_by,
             again=idempotency_key is not None,
         )
-        return parts().tasks.get(task_id)
+        return parts().tasks.get(task_id, include=())
 
     answer = once(
         parts().database,

@@ -77,7 +77,7 @@ def pause_task(
 
     def act() -> dict[str, Any]:
         parts().steering.pause_task(task_id, by=request.requested_by, reason=reason)
-        return parts().tasks.get(task_id)
+        return parts().tasks.get(task_id, include=())
 
     route = f"/v1/tasks/{task_id}/pause"
     answer = once(parts().database, route=route, key=idempotency_key, body={"reason": reason}, action=act)
@@ -94,7 +94,7 @@ def resume_task(task_id: UUID, idempotency_key: IdempotencyKey = None) -> TaskVi
 
     def act() -> dict[str, Any]:
         parts().steering.resume_task(task_id, by=request.requested_by)
-        return parts().tasks.get(task_id)
+        return parts().tasks.get(task_id, include=())
 
     route = f"/v1/tasks/{task_id}/resume"
     answer = once(parts().database, route=route, key=idempotency_key, body={}, action=act)

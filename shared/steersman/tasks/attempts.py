@@ -273,6 +273,8 @@ class Runner:
             return self.failed(attempt, LeaseLost("the worker of the last attempt fell silent"))
         try:
             if not plan.wanted(job.stage, job.input, job.results):
+                if attempt.undoes:  # what it would undo was not done; those before it are undone all the same
+                    return _undone(attempt, None, None)._replace(status=StageStatus.SKIPPED)
                 return plan.skipped(job.stage)
         except ExpressionFailed as exc:
             return self.failed(attempt, exc)

@@ -180,7 +180,7 @@ class Engine:
             self._send(batch, ran, facts)
             self._reach("engine.sent")
             if self._gate:
-                self._gate.give_way(batch.admissions, batch.gone, ran.outcomes)
+                self._gate.give_way(batch.admissions, [*batch.gone, *_without_place(ran)], ran.outcomes)
             # After the followers are sent: they need not wait until somebody was told (docs/adr/0005).
             self._publish(facts)
             self._reach("engine.published")
@@ -197,27 +197,34 @@ class Engine:
 
     def _carry_out(self, ran: Ran, batch: "_Batch") -> list[Fact]:
         """Store what came of the attempts; return the facts."""
-        facts: list[Fact] = []
+        # What agents gave comes first: nothing that fails after it has it done again.
+        facts = self._keep(ran.outcomes, batch)
+        self._reach("engine.completed")
         for attempt, children in ran.spreading:
             try:
                 facts += self._families.spread(attempt, children)
             except NestedFailed as exc:
-                ran.outcomes.append(self._runner.given_up(attempt, exc))
+                given_up = self._runner.given_up(attempt, exc)
+                facts += self._keep([given_up], batch)
+                ran.outcomes.append(given_up)
         if ran.awaiting:
             facts += waiting_store.wait(self._database, ran.awaiting)
             # A budget may have been raised just before: nobody else looks at it again. (That of a day has its time.)
             if unsure := {one.job.task_id for one, waits in ran.awaiting if waits.error and not waits.due_at}:
-                batch.freed = waiting_store.unspent(self._database, sorted(unsure))
-        if ran.outcomes:
-            completion = self._store(batch.attempts, ran.outcomes)
-            facts += completion.facts
-            batch.mend += completion.repeated
-            self._reach("engine.completed")
-            batch.stopped = completion.stopped
+                batch.freed += waiting_store.unspent(self._database, sorted(unsure))
         waits = {attempt.job.task_id for attempt in batch.attempts if attempt.may_wait}
         if waits and ran.outcomes:
             waiting_store.settle(self._database, sorted(waits))
         return facts
+
+    def _keep(self, outcomes: Sequence[Outcome], batch: "_Batch") -> list[Fact]:
+        """Store outcomes, if there are any; return the facts."""
+        if not outcomes:
+            return []
+        stored = self._store(batch.attempts, outcomes)
+        batch.mend += stored.repeated
+        batch.stopped += stored.stopped
+        return list(stored.facts)
 
     def _store(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome]) -> "_Stored":
         """Store results, and with them the end of what ends by them: tasks to be undone, tasks that nobody waits for.
@@ -283,7 +290,9 @@ class Engine:
 
     def _hold(self, batch: "_Batch", held: Sequence[Attempt]) -> None:
         """Give back what is paused, before agents are asked: nobody is told that it has started."""
-        waiting_store.hold(self._database, held)
+        if freed := waiting_store.hold(self._database, held):
+            self._pauses.forget()
+            batch.freed += freed
         batch.held |= {attempt.job.task_id.int for attempt in held}
 
     def _count(self, ran: Ran, report: Report) -> None:
@@ -470,6 +479,12 @@ def _again(message: Message) -> list[Delivery]:
     except ValueError:
         return []
     return [Delivery(message.queue, message.lane, job, 0, message.group) for job in pack]
+
+
+def _without_place(ran: Ran) -> list[Job]:
+    """Return the jobs for which a place may be kept that they do not need: what is held, or waits."""
+    found = [*ran.held, *(attempt for attempt, _ in ran.awaiting)] if ran.held or ran.awaiting else []
+    return [Job(one.job.task_id, one.job.stage, one.job.attempt) for one in found]
 
 
 def _place(attempt: Attempt) -> tuple[int, str]:

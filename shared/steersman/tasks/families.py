@@ -1,12 +1,13 @@
 """Tasks that tasks start: a nested one, or one for each item of a fan-out; and what their ends lead to."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from steersman.aws.queues import StageQueues
 from steersman.db.connection import Database
-from steersman.errors import AgentError, SteersmanError
+from steersman.errors import AgentError, SteersmanError, Unavailable
 from steersman.failpoints import Reach, unarmed
 from steersman.ids import new_id
 from steersman.json import dumps_text
@@ -79,7 +80,8 @@ class Families:
         self._reach("families.spread")
         if facts:
             first = new_ids[: children.window]
-            resend(self._queues, unsent_store.ready_stages(self._database, first), self._lanes)
+            with suppress(Unavailable):  # the sweep sends what the queues did not take
+                resend(self._queues, unsent_store.ready_stages(self._database, first), self._lanes)
         return facts
 
     def results(self, task_id: UUID, stage: str, outputs: bool = True) -> list[Child]:
@@ -101,14 +103,16 @@ class Families:
         return [child._replace(output=whole.get(child.item, child.output)) for child in found]
 
     def _kept(self, new_ids: Sequence[UUID], inputs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Return inputs of tasks as their rows hold them: large ones lie in the bucket. Raise Unavailable."""
+        """Return inputs of tasks as their rows hold them: large ones lie in the bucket. Raise NestedFailed."""
         texts = [dumps_text(given) for given in inputs]
         places = [place for place, given in enumerate(inputs) if goes_apart(given, texts[place])]
         stored = list(inputs)
         answers = self._payloads.keep([(new_ids[place], texts[place].encode()) for place in places])
         for place, answer in zip(places, answers, strict=True):
             if isinstance(answer, SteersmanError):
-                raise NestedFailed(f"a large input of a task cannot be kept: {answer.message}")
+                error = NestedFailed(f"a large input of a task cannot be kept: {answer.message}")
+                error.retryable = answer.retryable
+                raise error
             stored[place] = answer.document()
         return stored
 

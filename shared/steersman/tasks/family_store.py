@@ -49,7 +49,10 @@ def spread(
         for start in range(0, len(inputs) if facts else 0, CHUNK):
             part = slice(start, start + CHUNK)
             values = _children(attempt, plan, inputs[part], new_ids[part], start)
-            _run(connection, sql("children"), {**values, "window": window, "only_stage": only_stage})
+            # Items may wait long for their turn: they have as long as the task that started them.
+            deadline_s = plan.template.deadline_s if len(inputs) == 1 and only_stage is None else None
+            values |= {"window": window, "only_stage": only_stage, "deadline_s": deadline_s}
+            _run(connection, sql("children"), values)
     return facts
 
 
@@ -64,7 +67,6 @@ def _children(
         "template_id": plan.template_id,
         "template_name": plan.template.name,
         "template_version": plan.version,
-        "deadline_s": plan.template.deadline_s,
         "open_sinks": len(plan.template.sinks),
         "sources": ",".join(plan.sources),
         "ids": ids(new_ids),

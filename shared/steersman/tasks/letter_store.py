@@ -81,6 +81,10 @@ def discard(database: Database, letter_id: UUID, *, by: str, reason: str) -> boo
     return bool(database.run(statement, {"id": letter_id, "by": by, "reason": reason}))
 
 
+# Of a task that another one started only that one can be done again.
+ITS_OWN = "NOT EXISTS (SELECT FROM task_histories t WHERE t.id = l.task_id AND t.parent_task_id IS NOT NULL)"
+
+
 def numbers(database: Database, project_id: UUID, filters: Filters) -> list[dict[str, Any]]:
     """Return how many open letters pass the filters, and of how many tasks: letters, tasks.
 
@@ -89,7 +93,7 @@ def numbers(database: Database, project_id: UUID, filters: Filters) -> list[dict
     """
     # The first row is told by grouping(): PostgreSQL takes a column that a filter fixes for one value in every row, and
     # leaves it out of an ORDER BY.
-    where, values = _where(project_id, {**filters, "status": "open"})
+    where, values = _where(project_id, {**filters, "status": "open"}, ITS_OWN)
     statement = f"""
         SELECT l.template_name AS template, l.template_version, l.error_code AS error, count(*) AS letters,
                count(DISTINCT l.task_id) AS tasks
@@ -100,7 +104,7 @@ def numbers(database: Database, project_id: UUID, filters: Filters) -> list[dict
 
 def tasks(database: Database, project_id: UUID, filters: Filters, *, limit: int) -> list[UUID]:
     """Return the tasks of open letters that pass the filters, those that failed first first."""
-    where, values = _where(project_id, {**filters, "status": "open"})
+    where, values = _where(project_id, {**filters, "status": "open"}, ITS_OWN)
     statement = f"""
         SELECT l.task_id FROM dead_letters l WHERE {where}
         GROUP BY l.task_id ORDER BY min(l.id::text) LIMIT %(limit)s"""  # noqa: S608 - fixed words only
@@ -123,7 +127,7 @@ def usual_cost_usd(database: Database, project_id: UUID, task_ids: list[UUID]) -
     return float(rows[0]["cost_usd"])
 
 
-def _where(project_id: UUID, filters: Filters) -> tuple[str, dict[str, Any]]:
+def _where(project_id: UUID, filters: Filters, *more: str) -> tuple[str, dict[str, Any]]:
     used = {name: value for name, value in filters.items() if value is not None}
-    conditions = ["l.project_id = %(project_id)s", *(_CONDITIONS[name] for name in used)]
+    conditions = ["l.project_id = %(project_id)s", *(_CONDITIONS[name] for name in used), *more]
     return " AND ".join(conditions), {**used, "project_id": project_id}

@@ -29,6 +29,10 @@ class Pauses:
         queue = plan.stage(attempt.job.stage).queue
         return (project, "template", plan.template.name) in known or (project, "queue", str(queue)) in known
 
+    def forget(self) -> None:
+        """Read them anew when next asked: the database knows better."""
+        self._until = 0.0
+
     def _fresh(self) -> frozenset[tuple[int, str, str]]:
         now = self._clock()
         if now >= self._until:

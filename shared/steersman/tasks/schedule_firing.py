@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from steersman.db.connection import Database
-from steersman.errors import KeyReused, SteersmanError
+from steersman.errors import KeyReused, SteersmanError, Unavailable
 from steersman.http.request import Request
 from steersman.json import rfc3339
 from steersman.tasks import schedule_store
@@ -35,14 +35,21 @@ class DueSchedules:
     def fire(self) -> int:
         """Let up to LIMIT due schedules make their tasks, the longest due first; return how many tasks they made.
 
-        One whose task is refused notes why and goes on to its next time. Raises Unavailable when a store is away: what
-        was not done is still due.
+        One whose task is refused notes why and goes on to its next time. Raises Unavailable when a store is away, but
+        only after the others: what was not done is still due.
         """
         made, left = 0, LIMIT
+        failed: Unavailable | None = None
         for _ in range(ROUNDS):
             rows = schedule_store.due(self._database, limit=left)
-            made += sum(self._fire(row) for row in rows)
+            for row in rows:
+                try:
+                    made += self._fire(row)
+                except Unavailable as exc:
+                    failed = exc
             left -= len(rows)
+            if failed is not None:
+                raise failed
             if not rows or not left:
                 break
         return made

@@ -50,10 +50,14 @@ def unspent(database: Database, task_ids: Sequence[UUID]) -> list[dict[str, Any]
     )
 
 
-def hold(database: Database, attempts: Sequence[Attempt]) -> None:
-    """Give claimed attempts back, to be held until `release`."""
+def hold(database: Database, attempts: Sequence[Attempt]) -> list[dict[str, Any]]:
+    """Give claimed attempts back, to be held until `release`.
+
+    Returns those that nothing holds any more, and which are to be sent: task_id, project_id, stage, queue, attempt,
+    priority.
+    """
     ordered = sorted(attempts, key=lambda attempt: (attempt.job.task_id.int, attempt.job.stage))
-    database.run(sql("hold"), _leases(ordered), repeatable=True)
+    return database.run(sql("hold"), _leases(ordered), repeatable=True)
 
 
 def settle(database: Database, task_ids: Sequence[UUID]) -> None:

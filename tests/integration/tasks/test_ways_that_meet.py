@@ -202,9 +202,12 @@ def test_items_of_a_task_that_failed_do_not_go_on_when_a_worker_died(rig: Rig) -
 def test_a_task_that_is_undone_stops_the_tasks_that_it_started(rig: Rig) -> None:
     """When a task is undone, what its stages started is cancelled, and its worker goes on."""
     stages = [stage("first", undo="no_first"), stage("each", "first", for_each=EACH), stage("no_first")]
-    plan = rig.publish([*stages, stage("beside", "first")], output="each")
-    rig.behaviours["beside"] = refuse
+    plan = rig.publish([*stages, stage("beside", "first"), stage("late", "beside")], output="each")
+    rig.behaviours["late"] = refuse
     (task_id,) = rig.submit(plan, input={"list": [1, 2, 3]})
+    rig.step()
+    rig.step()
+    rig.engine.run([message for message in rig.sqs.take_all() if "late" in message.body])
     rig.drain()
     assert rig.task(task_id)["status"] == "failed"
     assert {child["status"] for child in children(rig, task_id)} == {"cancelled"}

@@ -6,7 +6,7 @@ WITH tasks AS (
     parent_attempt, item, only_stage, depth, paused)
   SELECT c.id, p.project_id, %(template_id)s, %(template_name)s, %(template_version)s, p.priority, c.input,
          p.constraints - 'budget_usd' - 'budget_tokens', p.labels, p.requested_by, 'task', p.correlation_id, %(open_sinks)s,
-         least(p.deadline_at, clock_timestamp() + make_interval(secs => %(deadline_s)s)), p.id, %(parent_stage)s,
+         least(p.deadline_at, clock_timestamp() + make_interval(secs => %(deadline_s)s::float8)), p.id, %(parent_stage)s,
          %(parent_attempt)s, c.item, %(only_stage)s, p.depth + 1,
          p.paused || jsonb_build_object('at', to_jsonb(clock_timestamp()))
   FROM unnest(%(ids)s::uuid[], %(inputs)s::jsonb[], %(items)s::int[]) AS c (id, input, item),

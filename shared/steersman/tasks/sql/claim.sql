@@ -35,15 +35,18 @@ WITH wanted AS (
          CASE WHEN num_nonnulls(c.awaited_at, c.children, c.answer, t.parent_task_id, t.paused, t.failing,
                                 t.constraints ->> 'budget_tokens', c.edited, nullif(c.base_attempt, 0)) > 0
               THEN jsonb_strip_nulls(jsonb_build_object(
-                'waited_s', extract(epoch FROM c.started_at - c.awaited_at), 'answer', c.answer, 'children', c.children,
+                'waited_s', extract(epoch FROM c.started_at - c.awaited_at), 'children', c.children,
                 'children_open', c.children_open, 'children_failed', c.children_failed, 'only_stage', t.only_stage,
                 'depth', t.depth, 'paused', t.paused IS NOT NULL, 'failing', t.failing,
-                'base_attempt', c.base_attempt, 'input', c.edited,
+                'base_attempt', c.base_attempt,
                 'budget_tokens', t.constraints ->> 'budget_tokens', 'tokens', t.tokens,
                 'parent_spent', (
                   SELECT true FROM task_histories p
                   WHERE p.id = t.parent_task_id AND (p.cost_usd > 0 AND p.cost_usd >= (p.constraints ->> 'budget_usd')::numeric
-                    OR p.tokens >= (p.constraints ->> 'budget_tokens')::bigint)))) END AS aside
+                    OR p.tokens >= (p.constraints ->> 'budget_tokens')::bigint))))
+                || CASE WHEN c.answer IS NULL THEN '{}' ELSE jsonb_build_object('answer', c.answer) END
+                || CASE WHEN c.edited IS NULL THEN '{}' ELSE jsonb_build_object('input', c.edited) END
+              END AS aside
   FROM claimed c JOIN task_histories t ON t.id = c.task_id
 ), started AS (
   UPDATE task_histories t

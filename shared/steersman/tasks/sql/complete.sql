@@ -18,6 +18,7 @@ WITH decided AS (
   SET status = d.status, output = d.output, error = d.error, agent_id = d.agent_id, agent_name = d.agent_name,
       model = d.model, cost_usd = s.cost_usd + d.cost_usd, tokens = s.tokens + d.tokens, lease_expires_at = NULL,
       attempt = s.attempt + (d.status = 'ready')::int,
+      children = CASE WHEN d.status <> 'ready' OR d.error ->> 'code' <> 'children_failed' THEN s.children END,
       resent_at = CASE WHEN d.status <> 'ready' THEN s.resent_at WHEN d.delay_s > 900 THEN timestamptz '-infinity' END,
       ready_at = CASE WHEN d.status = 'ready' THEN clock_timestamp() + make_interval(secs => d.delay_s) ELSE s.ready_at END,
       finished_at = CASE WHEN d.status = 'ready' THEN NULL ELSE clock_timestamp() END

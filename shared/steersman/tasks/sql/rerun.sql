@@ -30,8 +30,9 @@ WITH named AS (
 ), reset AS (
   UPDATE task_stages s
   SET status = a.status, pending_needs = a.pending_needs, input = coalesce(a.input, s.input),
-      base_attempt = CASE WHEN s.started_at IS NULL THEN s.base_attempt ELSE s.attempt END,
-      attempt = s.attempt + (s.started_at IS NOT NULL)::int,
+      -- One that was put back to wait for a place has had its attempts, though none runs.
+      base_attempt = CASE WHEN s.started_at IS NULL AND s.attempt = s.base_attempt + 1 THEN s.base_attempt ELSE s.attempt END,
+      attempt = s.attempt + (s.started_at IS NOT NULL OR s.attempt > s.base_attempt + 1)::int,
       lease_id = NULL, lease_expires_at = NULL, agent_id = NULL, agent_name = NULL, model = NULL, output = NULL,
       awaited_at = NULL, answer = NULL, children = NULL, children_open = NULL, children_failed = NULL,
       children_tolerated = NULL, next_child = NULL, error = NULL, started_at = NULL, started_id = NULL, lost_id = NULL, lost_at = NULL, finished_at = NULL,
@@ -47,7 +48,7 @@ WITH named AS (
   FROM reset WHERE status = 'ready' GROUP BY task_id
 ), resumed AS (
   UPDATE task_histories t
-  SET status = 'pending', error = NULL, finished_at = NULL, open_sinks = r.open_sinks,
+  SET status = 'pending', error = NULL, paused = NULL, finished_at = NULL, open_sinks = r.open_sinks,
       output = CASE WHEN NOT r.gives_output THEN t.output END,
       quality_score = CASE WHEN NOT r.gives_output THEN t.quality_score END,
       deadline_at = clock_timestamp() + make_interval(secs => r.delay_s + r.deadline_s)
@@ -60,7 +61,8 @@ WITH named AS (
   UPDATE dead_letters l
   SET status = 'redriven', decided_by = %(by)s, decided_at = clock_timestamp()
   FROM resumed r
-  WHERE l.task_id = r.id AND l.status = 'open'
+  WHERE (l.task_id = r.id OR l.task_id IN (SELECT c.id FROM task_histories c WHERE c.parent_task_id = r.id))
+    AND l.status = 'open'
   RETURNING l.id
 ), logged AS (
   INSERT INTO task_stage_logs (task_id, project_id, event, detail, frees, created_at)

@@ -20,6 +20,14 @@ UPDATE task_stage_logs SET event = 'task.submitted' WHERE event = 'task.rerun';
 DELETE FROM task_stage_logs WHERE event IN (
   'task.paused', 'task.resumed', 'task.undoing', 'stage.awaiting', 'stage.answered', 'stage.spread');
 ALTER TABLE task_stage_logs DROP CONSTRAINT task_stage_logs_event_check;
+DO $$
+DECLARE
+  child regclass;
+BEGIN
+  FOR child IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'task_stage_logs'::regclass LOOP
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS task_stage_logs_event_check', child);
+  END LOOP;
+END $$;
 ALTER TABLE task_stage_logs ADD CONSTRAINT task_stage_logs_event_check CHECK (event IN (
   'task.submitted', 'task.completed', 'task.failed', 'task.cancelled',
   'stage.ready', 'stage.started', 'stage.completed', 'stage.failed', 'stage.skipped',
