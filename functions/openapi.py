@@ -6,13 +6,40 @@ from pathlib import Path
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from functions.api import agents, documents, events, health, tasks, templates
+from functions.api import (
+    agents,
+    approvals,
+    audit,
+    dead_letters,
+    documents,
+    events,
+    health,
+    pauses,
+    projects,
+    schedules,
+    tasks,
+    templates,
+)
 from steersman.http.openapi import generate, text
 
 
 def routers() -> list[APIGatewayHttpRouter]:
     """Return the routers of every HTTP function."""
-    return [module.router for module in (tasks, events, templates, agents, documents, health)]
+    modules = (
+        tasks,
+        approvals,
+        pauses,
+        events,
+        templates,
+        schedules,
+        agents,
+        documents,
+        projects,
+        dead_letters,
+        audit,
+        health,
+    )
+    return [module.router for module in modules]
 
 
 def main() -> None:

@@ -55,8 +55,10 @@ class Environment:
     no value below 2). `own_key` encrypts documents, database and cache with a key of the project's own, else AWS's
     keys do; changing it replaces the stores. `housekeeping` makes partitions months ahead and drops old ones.
     `dependencies_layer` is off where the functions' interpreter has the packages. The gateway lets through
-    `requests_per_s` with bursts, the API's functions take `rate_limit_per_minute` from each caller.
-    `retain_data` protects stores and keeps them when their stack goes. `checked` has cdk-nag look.
+    `requests_per_s` with bursts, the API's functions take `rate_limit_per_minute` from each caller; of a project's
+    tasks `flood_tasks` at once keep the standard lane. Values over 64 KiB are kept for `payload_retention_days`: a task
+    that lives longer fails where it needs one. `retain_data` protects stores and keeps them when their stack goes.
+    `checked` has cdk-nag look.
     """
 
     name: str
@@ -71,9 +73,11 @@ class Environment:
     retain_data: bool
     log_level: str
     log_retention_days: int
+    payload_retention_days: int
     requests_per_s: int
     request_burst: int
     rate_limit_per_minute: int
+    flood_tasks: int
     checked: bool
 
     @property
@@ -98,9 +102,11 @@ LOCAL = Environment(
     retain_data=False,
     log_level="INFO",
     log_retention_days=7,
+    payload_retention_days=30,
     requests_per_s=1000,
     request_burst=2000,
     rate_limit_per_minute=600_000,  # everybody has one address
+    flood_tasks=100_000,  # and one project, whose work nobody else waits for
     checked=False,
 )
 
@@ -128,9 +134,11 @@ DEV = Environment(
     retain_data=False,
     log_level="INFO",
     log_retention_days=14,
+    payload_retention_days=30,
     requests_per_s=50,
     request_burst=100,
     rate_limit_per_minute=6000,
+    flood_tasks=500,
     checked=True,
 )
 
@@ -157,9 +165,11 @@ PROD = Environment(
     retain_data=True,
     log_level="INFO",
     log_retention_days=90,
+    payload_retention_days=400,  # longer than the longest deadline, a year
     requests_per_s=500,
     request_burst=1000,
     rate_limit_per_minute=6000,
+    flood_tasks=500,
     checked=True,
 )
 

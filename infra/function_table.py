@@ -21,6 +21,7 @@ class Access(StrEnum):
     SEND_DEAD = "send_dead"  # to every dead-letter queue
     SEE_QUEUES = "see_queues"  # how long they are
     DOCUMENTS = "documents"  # put, get, delete in the bucket
+    PAYLOADS = "payloads"  # put and get large values of tasks, in their part of the bucket
     MODELS = "models"  # the configured model provider
 
 
@@ -45,6 +46,9 @@ class FunctionSpec:
         return f"functions.{self.module}.handler"
 
 
+STAGE_ACCESS = (Access.DATABASE, Access.SEND_JOBS, Access.SEND_DEAD, Access.MODELS, Access.PAYLOADS)
+
+
 def _api(module: str, *access: Access, memory_mb: int = 512) -> FunctionSpec:
     return FunctionSpec(
         name=f"api-{module}",
@@ -62,7 +66,7 @@ def _stage(module: str, queue: Queue, *access: Access, memory_mb: int = 512) -> 
         module=f"stages.{module}",
         memory_mb=memory_mb,
         timeout_s=STAGE_TIMEOUT_S,
-        access=frozenset({Access.DATABASE, Access.SEND_JOBS, Access.SEND_DEAD, Access.MODELS, *access}),
+        access=frozenset({*STAGE_ACCESS, *access}),
         serves=queue,
     )
 
@@ -81,11 +85,17 @@ def _ops(module: str, *access: Access, memory_mb: int = 256, traced: bool = True
 # The embedded model's weights and PDF parsing take about 250 MB, so what embeds text gets 1 GB.
 # Schedules call seldom enough for X-Ray to bill every call, and almost every one finds nothing to do.
 FUNCTIONS: tuple[FunctionSpec, ...] = (
-    _api("tasks", Access.SEND_JOBS),
+    _api("tasks", Access.SEND_JOBS, Access.PAYLOADS),
     _api("events"),
+    _api("approvals", Access.SEND_JOBS),
+    _api("pauses", Access.SEND_JOBS),
     _api("templates"),
+    _api("schedules", Access.SEND_JOBS, Access.PAYLOADS),
     _api("agents"),
+    _api("projects", Access.SEND_JOBS),
     _api("documents", Access.DOCUMENTS, Access.MODELS, memory_mb=1024),
+    _api("dead_letters", Access.SEND_JOBS, Access.PAYLOADS),
+    _api("audit"),
     _api("health", Access.SEE_QUEUES, Access.MODELS),
     _stage("intent", Queue.INTENT),
     _stage("embedding", Queue.EMBEDDING, memory_mb=1024),
@@ -95,7 +105,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     _stage("respond", Queue.RESPONSES),
     _stage("agent", Queue.AGENT),
     _ops("migrate", Access.DATABASE_OWNER, memory_mb=512),
-    _ops("sweep", Access.SEND_JOBS, Access.SEND_DEAD, traced=False),
+    _ops("sweep", Access.SEND_JOBS, Access.SEND_DEAD, Access.PAYLOADS, traced=False),
     _ops("partitions", traced=False),
 )
 

@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.fixtures.caches",
     "tests.fixtures.aws",
     "tests.fixtures.engine",
+    "tests.fixtures.desk",
     "tests.fixtures.functions",
 ]
 

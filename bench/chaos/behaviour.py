@@ -9,11 +9,12 @@ import re
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from bench.chaos.journal import Journal
+from bench.chaos.templates import ITEMS, LISTS, PAYS
 from steersman.agents.job import StageJob, StageResult
 from steersman.errors import AgentError, AgentRefused
 
@@ -21,6 +22,7 @@ SLOWEST_S = 0.02
 _NUMBER = re.compile(r"number (\d+)")
 # Out of a thousand executions: ask again, never ask again, fail with an exception that nobody foresaw.
 _ERRORS, _REFUSALS, _ACCIDENTS = 60, 8, 2
+_ITEMS_REFUSED, _PAYMENTS_REFUSED = 0.1, 0.6  # of fan-outs and sagas, whose ways begin with a failure
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,17 @@ class Behaviour:
     facts: dict[str, Any]
 
 
-def behaviour(seed: int, number: int, stage: str, attempt: int) -> Behaviour:
-    """Return what the agents of the run `seed` do with this attempt at a stage of the task `number`."""
-    rng = random.Random(f"{seed}:{number}:{stage}:{attempt}")  # noqa: S311 - to be repeated, not to be secret
+def behaviour(seed: int, number: int, stage: str, attempt: int, item: int | None = None) -> Behaviour:
+    """Return what the agents of the run `seed` do with this attempt at a stage of the task `number`, or its item."""
+    which = stage if item is None else f"{stage}.{item}"
+    rng = random.Random(f"{seed}:{number}:{which}:{attempt}")  # noqa: S311 - to be repeated, not to be secret
     draw = rng.randrange(1000)
     answer = "ok"
     for bound, name in ((_ERRORS, "error"), (_REFUSALS, "refused"), (_ACCIDENTS, "raised")):
         if 0 <= draw < bound:
             answer = name
         draw -= bound
-    return Behaviour(
+    found = Behaviour(
         answer=answer,
         seconds=rng.random() * SLOWEST_S,
         cost_usd=Decimal(rng.randrange(400)) / 10**6,
@@ -52,6 +55,10 @@ def behaviour(seed: int, number: int, stage: str, attempt: int) -> Behaviour:
         quality=rng.randrange(100) / 100,
         facts={"needs_web": rng.random() < 0.3, "support": rng.randrange(100) / 100},
     )
+    if stage == LISTS:
+        found.facts["items"] = list(range(ITEMS))
+    refused = _PAYMENTS_REFUSED if stage == PAYS else _ITEMS_REFUSED if item is not None else 0.0
+    return replace(found, answer="refused") if rng.random() < refused else found
 
 
 def question(seed: int, number: int) -> str:
@@ -65,6 +72,14 @@ def number_of(job: StageJob) -> int:
     return int(found[1]) if found else 0
 
 
+def _seen_items(job: StageJob) -> list[int] | None:
+    """Return which items of a fan-out before it a job sees the outputs of, or None where there is none."""
+    for result in job.results.values():
+        if result and "completed" in result:
+            return [index for index, output in enumerate(result["items"]) if output is not None]
+    return None
+
+
 class WitnessAgent:
     """An agent that writes down what it is asked before, and what it answers after."""
 
@@ -75,7 +90,10 @@ class WitnessAgent:
 
     def run(self, jobs: Sequence[StageJob]) -> list[StageResult | AgentError]:
         self._journal.write(*(self._record(job) for job in jobs))
-        acts = [behaviour(self._seed, number_of(job), job.stage, job.attempt) for job in jobs]
+        acts = [
+            behaviour(self._seed, number_of(job), job.stage, job.attempt, job.input.get("index"))
+            for job in jobs
+        ]
         time.sleep(max(act.seconds for act in acts))  # the work; kills and stalls fall into it
         raised = any(act.answer == "raised" for act in acts)
         answers = [self._answer(job, act) for job, act in zip(jobs, acts, strict=True)]
@@ -106,5 +124,7 @@ class WitnessAgent:
 
     def _record(self, job: StageJob, **more: Any) -> dict[str, Any]:
         thread = threading.current_thread().name
-        named = {"task_id": str(job.task_id), "stage": job.stage, "attempt": job.attempt}
+        named: dict[str, Any] = {"task_id": str(job.task_id), "stage": job.stage, "attempt": job.attempt}
+        if (seen := _seen_items(job)) is not None:
+            named["seen_items"] = seen
         return {**named, "process": self._process, "thread": thread, "at": time.monotonic(), **more}

@@ -2,18 +2,27 @@
 
 from collections.abc import Iterator
 
-from bench.chaos import rules_followers, rules_run, rules_state, rules_witnesses
+from bench.chaos import (
+    rules_families,
+    rules_followers,
+    rules_orders,
+    rules_run,
+    rules_state,
+    rules_undoing,
+    rules_witnesses,
+)
 from bench.chaos.history import Finding, RunHistory, TaskHistory
 
 
 def check(run: RunHistory) -> list[Finding]:
     """Return everything that is wrong in a run, tasks in their order first."""
     found = [finding for task in run.tasks for finding in check_task(task)]
-    return [*found, *(finding for rule in rules_run.RULES for finding in rule(run))]
+    rules = (*rules_run.RULES, *rules_families.RULES, *rules_orders.RULES)
+    return [*found, *(finding for rule in rules for finding in rule(run))]
 
 
 def check_task(task: TaskHistory) -> Iterator[Finding]:
     """Yield everything that is wrong with one task."""
-    for rule in (*rules_state.RULES, *rules_witnesses.RULES, *rules_followers.RULES):
+    for rule in (*rules_state.RULES, *rules_undoing.RULES, *rules_witnesses.RULES, *rules_followers.RULES):
         for name, evidence in rule(task):
             yield Finding(task.subject, name, evidence)

@@ -18,12 +18,13 @@ from bench.chaos.run_folder import Run
 from bench.chaos.schedule import Role
 
 # In a storm these die at failpoints, the others at random moments only.
-ARMED_PLACES = {Role.WORKER: 2, Role.SUBMITTER: 1, Role.SWEEPER: 1, Role.FOLLOWER: 0}
+ARMED_PLACES = {Role.WORKER: 2, Role.SUBMITTER: 1, Role.SWEEPER: 1, Role.FOLLOWER: 0, Role.OPERATOR: 0}
 PLACES = {
     Role.WORKER: schedule.WORKERS,
     Role.SUBMITTER: schedule.SUBMITTERS,
     Role.SWEEPER: 1,
     Role.FOLLOWER: schedule.FOLLOWERS,
+    Role.OPERATOR: schedule.OPERATORS,
 }
 
 

@@ -34,6 +34,11 @@ class TaskRow:
     cost_usd: Decimal
     tokens: int
     finished: bool
+    template: str = ""
+    parent_task_id: UUID | None = None
+    parent_stage: str | None = None
+    parent_attempt: int | None = None
+    item: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +53,14 @@ class StageRow:
     error: Mapping[str, Any] | None
     cost_usd: Decimal
     tokens: int
+    children: int | None = None
+    answer: Mapping[str, Any] | None = None
+    finished_at: float | None = None
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row of task_events: one event of the log."""
+    """A row of task_events: one event of the log; `at` in seconds since 1970."""
 
     id: int
     stage: str | None
@@ -60,6 +68,7 @@ class Line:
     attempt: int | None
     detail: Mapping[str, Any] = field(default_factory=dict)
     agent: bool = False
+    at: float = 0.0
 
     def __str__(self) -> str:
         return (
@@ -86,12 +95,16 @@ class Change:
     @property
     def takes_over(self) -> bool:
         """Say whether one holder of a lease gave way to another."""
-        return self.before == self.after == "running" and self.lease_before != self.lease_after
+        held_on = self.before == self.after == "running" and self.lease_after is not None
+        return held_on and self.lease_before != self.lease_after
 
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """What an agent wrote down of one job: `answer` is None when its process died before it answered."""
+    """What an agent wrote down of one job: `answer` is None when its process died before it answered.
+
+    `seen_items` are the items of a fan-out before it whose outputs it was given.
+    """
 
     task_id: UUID
     stage: str
@@ -101,6 +114,7 @@ class Execution:
     output: Mapping[str, Any] | None = None
     cost_usd: Decimal = Decimal(0)
     tokens: int = 0
+    seen_items: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -185,6 +199,26 @@ class Cancel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Order:
+    """What an operator asked for: raise, answer, cancel, pause or resume; of a task, or of a template or queue.
+
+    Without `status` nobody knows whether it had an effect. Times are seconds since 1970.
+    """
+
+    what: str
+    asked_at: float
+    answered_at: float | None = None
+    status: int | None = None
+    task_status: str | None = None
+    task_id: UUID | None = None
+    stage: str | None = None
+    scope: str | None = None
+    name: str | None = None
+    key: str | None = None
+    approved: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunHistory:
     """The whole run. `planned` are the numbers of all tasks that were to be submitted; `measured` sums the rows of
     agent_performance (calls, failures, cost_usd, tokens); `raised` counts what handlers raised, by what it was.
@@ -196,3 +230,4 @@ class RunHistory:
     cancels: Sequence[Cancel]
     measured: Mapping[str, Decimal]
     raised: Mapping[str, int]
+    orders: Sequence[Order] = ()

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import redis
 
+from bench.chaos import orders
 from bench.chaos.follows import follows
 from bench.chaos.history import (
     Cancel,
@@ -34,12 +35,14 @@ from steersman.tasks.words import Queue
 def load(run: Run, planned: Iterable[int]) -> RunHistory:
     """Read everything that is known of a run that has come to rest, and whose reader has run."""
     database = Database(run.database_url)
+    given = orders.given(run.journals("operator"), run.began_at - run.began)
     try:
         return RunHistory(
             tasks=_tasks(run, database),
             planned=frozenset(planned),
             submissions=[_submission(one) for one in _moves(run) if "key" in one],
-            cancels=[_cancel(one) for one in _moves(run) if "cancelled" in one],
+            cancels=[*(_cancel(one) for one in _moves(run) if "cancelled" in one), *orders.cancels(given)],
+            orders=given,
             measured=_measured(database),
             raised=_raised(run),
         )
@@ -53,10 +56,13 @@ def _tasks(run: Run, database: Database) -> list[TaskHistory]:
     ran, told, letters, followed = executions(run), _told(run), _letters(run), _follows(run)
     rows = database.run("""
         SELECT id, template_id, status, input, output, labels, open_sinks, cost_usd, tokens,
-               finished_at IS NOT NULL AS finished FROM task_histories ORDER BY id""")
+               finished_at IS NOT NULL AS finished, template_name AS template, parent_task_id, parent_stage,
+               parent_attempt, item, only_stage FROM task_histories ORDER BY id""")
     found = []
     for row in rows:
         task_id, plan = row["id"], plans.of([row["template_id"]])[row.pop("template_id")]
+        if only_stage := row.pop("only_stage"):
+            plan = plan.of_item(only_stage)
         answer = told.get(task_id, {})
         found.append(
             TaskHistory(
@@ -79,7 +85,8 @@ def _tasks(run: Run, database: Database) -> list[TaskHistory]:
 def _stages(database: Database) -> Mapping[UUID, dict[str, StageRow]]:
     found: dict[UUID, dict[str, StageRow]] = defaultdict(dict)
     rows = database.run("""
-        SELECT task_id, name, status, attempt, pending_needs, output, error, cost_usd, tokens
+        SELECT task_id, name, status, attempt, pending_needs, output, error, cost_usd, tokens, children, answer,
+               extract(epoch FROM finished_at)::float8 AS finished_at
         FROM task_stages ORDER BY task_id, position""")
     for row in rows:
         task_id = row.pop("task_id")
@@ -90,7 +97,8 @@ def _stages(database: Database) -> Mapping[UUID, dict[str, StageRow]]:
 def _lines(database: Database) -> Mapping[UUID, list[Line]]:
     found: dict[UUID, list[Line]] = defaultdict(list)
     rows = database.run("""
-        SELECT task_id, id, stage, event, attempt, detail, agent_id IS NOT NULL AS agent
+        SELECT task_id, id, stage, event, attempt, detail, agent_id IS NOT NULL AS agent,
+               extract(epoch FROM created_at)::float8 AS at
         FROM task_events ORDER BY task_id, id""")
     for row in rows:
         task_id = row.pop("task_id")
@@ -128,6 +136,7 @@ def _execution(record: Record) -> Execution:
         output=record.get("output"),
         cost_usd=Decimal(record.get("cost_usd", 0)),
         tokens=record.get("tokens", 0),
+        seen_items=record.get("seen_items"),
     )
 
 

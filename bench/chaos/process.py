@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.chaos.clock import skew
 from bench.chaos.follower import Follower
+from bench.chaos.operator import Operator
 from bench.chaos.run_folder import Run
 from bench.chaos.schedule import Role, skew_s
 from bench.chaos.submitter import Submitter
@@ -28,8 +29,10 @@ PRELOADED = (
     "steersman.cache.connection",
     "steersman.http.rate_limit",
     "steersman.projects.service",
+    "steersman.tasks.approvals",
     "steersman.tasks.engine",
     "steersman.tasks.service",
+    "steersman.tasks.steering",
     "steersman.tasks.submission",
 )
 
@@ -43,7 +46,7 @@ def live(run_file: Path, role: Role, place: int, life: int, failpoint: str, calm
     os.environ.update(run.environment(failpoint))
     parts = wire(run, name, calm=calm)()
     # All is built before the clock is moved, so that no module comes after it with the right one.
-    _ = (parts.engine, parts.submissions, parts.tasks, parts.limiter)
+    _ = (parts.engine, parts.submissions, parts.tasks, parts.limiter, parts.approvals, parts.steering)
     if not calm:
         skew(skew_s(run.seed, role, place, life))
     _work(role, run, name, place, calm=calm)(_parent_is_there())
@@ -56,6 +59,8 @@ def _work(role: Role, run: Run, name: str, place: int, *, calm: bool) -> Callabl
         return Submitter(run, place).work
     if role is Role.FOLLOWER:
         return Follower(run, name, place, calm=calm).work
+    if role is Role.OPERATOR:
+        return Operator(run, name, calm=calm).work
     return Sweeper(run, name).work
 
 

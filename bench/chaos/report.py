@@ -19,6 +19,7 @@ def counts(history: RunHistory, deaths: Deaths, happened: Mapping[str, int]) -> 
     executions = [one for task in history.tasks for one in task.executions]
     lines = Counter(line.event for task in history.tasks for line in task.log)
     return {
+        "submitted": sum(1 for task in history.tasks if task.row.parent_task_id is None),
         "tasks": dict(Counter(task.row.status for task in history.tasks)),
         "stages": dict(Counter(stage.status for task in history.tasks for stage in task.stages.values())),
         "executions": {
@@ -32,6 +33,7 @@ def counts(history: RunHistory, deaths: Deaths, happened: Mapping[str, int]) -> 
         ),
         "repeated_requests": len(history.submissions) - len({one.key for one in history.submissions}),
         "cancellations": dict(Counter(str(one.http_status) for one in history.cancels)),
+        "orders": dict(Counter(f"{one.what} {one.scope or 'task'} {one.status}" for one in history.orders)),
         "followers": _followers(history),
         "kills_at_failpoints": {name: deaths.at_failpoints[name] for name in NAMES},
         "kills_at_random": dict(deaths.at_random),
@@ -85,7 +87,7 @@ def show(result: Mapping[str, Any]) -> None:
     table = Table(box=None, show_header=False)
     many = (
         *("tasks", "kills_at_failpoints", "kills_at_random", "servers", "executions", "log_lines"),
-        "followers",
+        *("followers", "orders"),
     )
     for name in many:
         told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in result[name].items())

@@ -13,7 +13,9 @@ ALLOWED = "sweep: Unavailable"
 
 def submitted_once(run: RunHistory) -> Iterator[Finding]:
     """Each planned task is there exactly once, whatever its request went through."""
-    there = Counter(task.row.labels.get(NUMBER_LABEL, "none") for task in run.tasks)
+    there = Counter(
+        task.row.labels.get(NUMBER_LABEL, "none") for task in run.tasks if task.row.parent_task_id is None
+    )
     for number in sorted(run.planned):
         if (count := there.pop(str(number), 0)) != 1:
             rule = "an accepted request is not lost" if count == 0 else "a repeated request has one effect"
@@ -56,11 +58,13 @@ def measured_once(run: RunHistory) -> Iterator[Finding]:
     """What is measured of the agents is what the logs and the stages say."""
     outcomes = {"stage.completed", "stage.retrying", "stage.failed", "stage.skipped", "stage.cancelled"}
     lines = [line for task in run.tasks for line in task.log if line.agent and line.event in outcomes]
+    # A stage that started tasks costs what they cost: that was measured where it was spent.
+    stages = [stage for task in run.tasks for stage in task.stages.values() if stage.children is None]
     counted = {
         "calls": Decimal(len(lines)),
         "failures": Decimal(sum(1 for line in lines if line.detail.get("error"))),
-        "cost_usd": sum((task.row.cost_usd for task in run.tasks), Decimal(0)),
-        "tokens": Decimal(sum(task.row.tokens for task in run.tasks)),
+        "cost_usd": sum((stage.cost_usd for stage in stages), Decimal(0)),
+        "tokens": Decimal(sum(stage.tokens for stage in stages)),
     }
     for name, value in counted.items():
         if run.measured.get(name, Decimal(0)) != value:

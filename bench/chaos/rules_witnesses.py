@@ -30,7 +30,7 @@ def executions_agree(task: TaskHistory) -> Iterator[Wrong]:
                 f"{execution.stage} attempt {execution.attempt} ran unclaimed",
             )
     for line in task.log:
-        if line.event in _OUTCOMES:
+        if line.event in _OUTCOMES and task.plan.stage(line.stage or "").calls_agent:
             yield from _outcome_agrees(task, line, seen.get((line.stage or "", line.attempt or 0)))
 
 
@@ -59,6 +59,8 @@ def charged_once(task: TaskHistory) -> Iterator[Wrong]:
     """A stage costs what the attempt that counted cost: late and lost attempts cost nothing here."""
     counted = {(line.stage, line.attempt) for line in task.log if line.event == "stage.completed"}
     for stage in task.stages.values():
+        if stage.children is not None:
+            continue  # it costs what the tasks that it started cost
         own = [
             one
             for one in task.executions

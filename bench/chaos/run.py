@@ -36,6 +36,7 @@ def carry_out(folder: Path, plan: Schedule, say: Say) -> dict[str, Any]:
             tasks=len(plan.numbers),
             storm_s=plan.storm_s,
             began=time.monotonic(),
+            began_at=time.time(),
             database_url=servers.postgres.url,
             redis_url=servers.redis.url,
             sqs_url=servers.sqs.url,

@@ -20,13 +20,15 @@ SWEEP_LIMIT = 100  # a sweep comes thirty times as often, so it sends fewer
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What every process of a run knows. `began` is monotonic: one clock for all processes of a machine."""
+    """What every process of a run knows. `began` is monotonic, one clock for all processes of a machine;
+    `began_at` is the same moment as seconds since 1970, as the database's clock has it."""
 
     folder: Path
     seed: int
     tasks: int
     storm_s: float
     began: float
+    began_at: float
     database_url: str
     redis_url: str
     sqs_url: str

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
 
+from bench.chaos.templates import FAN_OUT, NESTED, SAGA
 from steersman.failpoints import NAMES
 
-TEMPLATES = ("complex_research", "quick_answer", "simple_lookup", "standard_query", "web_enhanced")
+DEFAULTS = ("complex_research", "quick_answer", "simple_lookup", "standard_query", "web_enhanced")
+TEMPLATES = (*(DEFAULTS * 4), FAN_OUT, FAN_OUT, NESTED, NESTED, NESTED, SAGA, SAGA, SAGA, SAGA)
 PRIORITIES = ("low", "medium", "medium", "medium", "high", "critical", "emergency")
 SUBMITTERS = 2
 WORKERS = 3
 FOLLOWERS = 2
+OPERATORS = 1
 LONGEST_BATCH = 16
 MOST_REACHES = 25  # a process lives until the failpoint is reached for the n-th time, n up to this
 _MINUTES = 60.0
@@ -26,6 +29,7 @@ class Role(StrEnum):
     SUBMITTER = "submitter"
     SWEEPER = "sweeper"
     FOLLOWER = "follower"  # of tasks' events
+    OPERATOR = "operator"  # raises, answers, pauses and resumes
 
 
 class Kind(StrEnum):
@@ -47,6 +51,7 @@ class PlannedTask:
     priority: str
     deadline_s: float | None
     budget_usd: str | None
+    budget_tokens: int | None
 
 
 @dataclass(frozen=True)
@@ -130,10 +135,11 @@ def failpoints(seed: int, role: Role, place: int, places: int) -> Iterator[str]:
 def names_of(role: Role) -> tuple[str, ...]:
     """Return the failpoints that lie on the way of a role."""
     mine = {
-        Role.WORKER: ("engine.", "agent.", "queues."),
+        Role.WORKER: ("engine.", "agent.", "families.", "queues."),
         Role.SUBMITTER: ("submit.", "queues."),
         Role.SWEEPER: ("sweep.", "queues."),
         Role.FOLLOWER: (),  # only asks
+        Role.OPERATOR: (),
     }
     return tuple(name for name in NAMES if name.startswith(mine[role]))
 
@@ -161,14 +167,18 @@ def _accidents(seed: int, storm_s: float) -> list[Accident]:
             places = {Role.WORKER: WORKERS, Role.SUBMITTER: SUBMITTERS, Role.SWEEPER: 1}[role]
             at_s = rng.uniform(0.1, 0.95) * storm_s
             found.append(Accident(at_s, kind, role, rng.randrange(places)))
-    return sorted([*found, *_kills_of_followers(seed, storm_s)], key=lambda accident: accident.at_s)
+    found += [
+        *_kills(seed, storm_s, Role.FOLLOWER, FOLLOWERS, 6.0),
+        *_kills(seed, storm_s, Role.OPERATOR, OPERATORS, 5.0),
+    ]
+    return sorted(found, key=lambda accident: accident.at_s)
 
 
-def _kills_of_followers(seed: int, storm_s: float) -> Iterator[Accident]:
-    rng = _rng(seed, "followers")
-    for _ in range(max(1, round(storm_s / 6.0))):
+def _kills(seed: int, storm_s: float, role: Role, places: int, every_s: float) -> Iterator[Accident]:
+    rng = _rng(seed, f"{role}s")
+    for _ in range(max(1, round(storm_s / every_s))):
         at_s = rng.uniform(0.1, 0.95) * storm_s
-        yield Accident(at_s, Kind.KILL, Role.FOLLOWER, rng.randrange(FOLLOWERS))
+        yield Accident(at_s, Kind.KILL, role, rng.randrange(places))
 
 
 def _planned(rng: random.Random, number: int) -> PlannedTask:
@@ -177,7 +187,8 @@ def _planned(rng: random.Random, number: int) -> PlannedTask:
         template=rng.choice(TEMPLATES),
         priority=rng.choice(PRIORITIES),
         deadline_s=rng.choice((1.0, 2.0, 4.0)) if rng.random() < 0.03 else None,
-        budget_usd="0.0002" if rng.random() < 0.02 else None,
+        budget_usd="0.0002" if rng.random() < 0.04 else None,
+        budget_tokens=100 if rng.random() < 0.04 else None,
     )
 
 

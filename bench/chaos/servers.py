@@ -10,6 +10,7 @@ from typing import Self
 import psutil
 import redis
 
+from bench.chaos import templates
 from bench.chaos.witness import install_witness
 from steersman.db.connection import Database
 from steersman.db.migrate import migrate
@@ -69,6 +70,7 @@ class Servers:
         database = Database(self.postgres.url)
         try:
             seed(database)
+            templates.publish(database)
             install_witness(database)
         finally:
             database.close()

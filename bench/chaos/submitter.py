@@ -93,7 +93,11 @@ class Submitter:
 
 
 def _body(seed: int, task: PlannedTask) -> dict[str, Any]:
-    limits = {"deadline_s": task.deadline_s, "budget_usd": task.budget_usd}
+    limits = {
+        "deadline_s": task.deadline_s,
+        "budget_usd": task.budget_usd,
+        "budget_tokens": task.budget_tokens,
+    }
     return {
         "template": task.template,
         "input": {"question": question(seed, task.number)},

@@ -34,6 +34,7 @@ HTTP: Mapping[str, str] = {
     ),
 }
 SCHEMAS: Mapping[str, str] = {"jsonschema_rs": "inputs and templates are checked against JSON Schemas"}
+CLOCK: Mapping[str, str] = {"cronsim": "the times of cron expressions", "zoneinfo": "time zones"}
 MIGRATION: Mapping[str, str] = {
     "alembic.command": "migrations",
     "sqlalchemy.dialects.postgresql.psycopg": "migrations run on it",
@@ -56,8 +57,24 @@ NEEDS: Mapping[str, Need] = {
         {**CORE, **HTTP, **SCHEMAS}, (*_REQUEST, "sqs", "redis"), (*_API, "projects", "submissions", "tasks")
     ),
     "api-events": Need({**CORE, **HTTP}, (*_REQUEST, "redis"), (*_API, "tasks")),
+    "api-approvals": Need(
+        {**CORE, **HTTP, **SCHEMAS}, (*_REQUEST, "sqs", "redis"), (*_API, "projects", "approvals", "tasks")
+    ),
+    "api-pauses": Need(
+        {**CORE, **HTTP, **SCHEMAS}, (*_REQUEST, "sqs", "redis"), (*_API, "projects", "steering", "tasks")
+    ),
     "api-templates": Need({**CORE, **HTTP, **SCHEMAS}, _REQUEST, (*_API, "projects", "database")),
+    "api-schedules": Need(
+        {**CORE, **HTTP, **SCHEMAS, **CLOCK}, (*_REQUEST, "sqs", "redis"), (*_API, "projects", "schedules")
+    ),
+    "api-dead_letters": Need(
+        {**CORE, **HTTP, **SCHEMAS},
+        (*_REQUEST, "sqs", "redis"),
+        (*_API, "projects", "dead_letters", "redrives"),
+    ),
+    "api-audit": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "database")),
     "api-agents": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "database")),
+    "api-projects": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "database")),
     "api-documents": Need({**CORE, **HTTP}, _REQUEST, (*_API, "projects", "library")),
     "api-health": Need({**CORE, **HTTP}, _REQUEST, (*_API, "health")),
     "ops-migrate": Need({**CORE, **MIGRATION}, (), ("logger",)),

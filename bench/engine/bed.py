@@ -10,7 +10,7 @@ import redis
 
 from bench.engine.children import BenchFailed, Child, start_submitter, start_worker
 from bench.engine.plan import Plan
-from bench.engine.servers import QUEUE_NAMES, Servers, servers
+from bench.engine.servers import Servers, queue_names, servers
 from bench.sqs.figures import depth
 
 WORKERS = 2
@@ -52,7 +52,7 @@ class Bed:
         Raise BenchFailed when a process ends, or nothing moves any more.
         """
         before, moved_at, told_at = -1, time.monotonic(), time.monotonic()
-        while left := depth(self.queues, QUEUE_NAMES.values()):
+        while left := depth(self.queues, queue_names()):
             now = time.monotonic()
             if left != before:
                 before, moved_at = left, now

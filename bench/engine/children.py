@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -9,7 +10,7 @@ from typing import Any, Self
 
 import orjson
 
-from bench.engine.servers import QUEUE_NAMES, Servers
+from bench.engine.servers import LANE, Servers, queue_names
 
 ROOT = Path(__file__).parents[2]
 STOP_LIMIT_S = 30.0
@@ -71,30 +72,43 @@ class Child:
                 self.process.kill()
 
 
-def start_worker(servers: Servers, name: str, *, messages: int, profile: Path | None) -> Child:
-    """Start a worker that takes up to `messages` at once, profiled into a file if one is given."""
+def start_worker(
+    servers: Servers, name: str, *, messages: int, profile: Path | None = None, lanes: Sequence[str] = (LANE,)
+) -> Child:
+    """Start a worker that takes up to `messages` at once from the queues of `lanes`, profiled into a file if one is
+    given.
+    """
     given = {
         "name": name,
-        "queue_names": QUEUE_NAMES,
+        "queues": queue_names(lanes),
         "messages": messages,
         "profile": str(profile) if profile else "",
     }
-    return _start(servers, name, "bench.engine.worker", given)
+    return start_child(servers, name, "bench.engine.worker", given)
 
 
-def start_submitter(servers: Servers) -> Child:
-    """Start the submitting process."""
-    return _start(servers, "submitter", "bench.engine.submitter", {})
+def start_submitter(
+    servers: Servers, name: str = "submitter", settings: Mapping[str, str] | None = None
+) -> Child:
+    """Start a submitting process, whose functions have `settings` (environment variables) besides the servers'."""
+    return start_child(servers, name, "bench.engine.submitter", {}, settings)
 
 
-def _start(servers: Servers, name: str, module: str, given: dict[str, Any]) -> Child:
+def start_child(
+    servers: Servers,
+    name: str,
+    module: str,
+    given: dict[str, Any],
+    settings: Mapping[str, str] | None = None,
+) -> Child:
+    """Start a module that reads what it is `given`, and where the servers are, as JSON from its one argument."""
     given = {**given, "redis_url": servers.cache.url, "queue_url": servers.queues.url}
     log = servers.folder / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", module, orjson.dumps(given).decode()],
             cwd=ROOT,
-            env=servers.environment(),
+            env={**servers.environment(), **(settings or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,

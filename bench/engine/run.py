@@ -11,7 +11,7 @@ from bench.engine.children import BenchFailed
 from bench.engine.meters import Memory, machine_share, shared_once_mb
 from bench.engine.plan import Plan
 from bench.engine.readings import Reading
-from bench.engine.servers import PREFIX, QUEUE_NAMES
+from bench.engine.servers import PREFIX, queue_names
 from bench.engine.workload import QUEUES, STAGES
 from bench.local_load import share
 from bench.sqs.figures import depth
@@ -99,7 +99,7 @@ def _check_all_completed(bed: Bed, results: list[tuple[str, Any, Any]], wanted: 
         raise BenchFailed(f"of {wanted} tasks not all completed: {found}; run with fewer --tasks and see why")
     if wrong := sum(given != result for _, given, result in results):
         raise BenchFailed(f"{wrong} of {wanted} tasks have another result than the echo of their input")
-    names = {dead_queue(name) for name in QUEUE_NAMES.values()}
+    names = {dead_queue(name) for name in queue_names()}
     if dead := depth(bed.queues, names):
         raise BenchFailed(f"{dead} dead letters in {PREFIX}*-dead, though every task completed")
 

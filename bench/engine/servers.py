@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,15 @@ from steersman.tasks import templates
 
 PREFIX = "steersman-bench-"
 LANE = "standard"  # what tasks of medium priority take
-QUEUE_NAMES = {str(queue): f"{PREFIX}{queue}-{LANE}" for queue in QUEUES}
 QUEUE_PREFIX = f"https://sqs.us-east-1.amazonaws.com/123456789012/{PREFIX}"
 REQUESTS_PER_MINUTE = 1_000_000_000  # requests are counted, none is refused
+FLOOD_TASKS = 1_000_000_000  # and so are tasks: all of them keep their lane
+
+
+def queue_names(lanes: Sequence[str] = (LANE,)) -> dict[str, str]:
+    """Return the stage queue of each queue's name, lane by lane."""
+    return {f"{PREFIX}{queue}-{lane}": str(queue) for lane in lanes for queue in QUEUES}
+
 
 Fsync = Literal["everysec", "always"]
 
@@ -52,6 +58,7 @@ class Servers:
             "STEERSMAN_REDIS_URL": self.cache.url,
             "STEERSMAN_QUEUE_PREFIX": QUEUE_PREFIX,
             "STEERSMAN_RATE_LIMIT_PER_MINUTE": str(REQUESTS_PER_MINUTE),
+            "STEERSMAN_FLOOD_TASKS": str(FLOOD_TASKS),
         }
 
     @contextmanager

@@ -26,8 +26,10 @@ class Submitter:
         self._number = 0
         self.function = {"invocations": 0, "seconds": 0.0}
 
-    def load(self, *, count: int, batch: int, per_s: float | None) -> dict[str, Any]:
-        """Submit `count` tasks by POST /v1/tasks/batch: as fast as they are accepted, or `per_s` tasks a second.
+    def load(
+        self, *, count: int, batch: int, per_s: float | None, project: str = "default"
+    ) -> dict[str, Any]:
+        """Submit `count` tasks of a project by POST /v1/tasks/batch, as fast as they are accepted or `per_s` a second.
 
         Return the times (seconds since 1970) of the first request and of the last answer.
         """
@@ -35,7 +37,8 @@ class Submitter:
         for sent in range(0, count, batch):
             if per_s and (early := began + sent / per_s - time.time()) > 0:
                 time.sleep(early)  # the pace of arrivals, part of the workload
-            self._post("/v1/tasks/batch", {"tasks": [self._next() for _ in range(min(batch, count - sent))]})
+            tasks = [{**self._next(), "project": project} for _ in range(min(batch, count - sent))]
+            self._post("/v1/tasks/batch", {"tasks": tasks})
         return {"began": began, "ended": time.time()}
 
     def singles(self, *, count: int) -> dict[str, Any]:

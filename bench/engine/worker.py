@@ -18,7 +18,7 @@ import orjson
 
 from bench.engine.channel import Channel
 from bench.engine.counts import count_calls
-from bench.engine.workload import QUEUES, Context
+from bench.engine.workload import Context
 from bench.sqs.receiver import Receiver
 from bench.sqs.sender import install
 from functions.stages import embedding, executor, intent, moderator, respond, websearch
@@ -35,11 +35,11 @@ WAIT_S = 0.5
 
 
 class Worker:
-    """Receives and runs batches of up to `messages` until it is told to stop."""
+    """Receives and runs batches of up to `messages` until it is told to stop; `queues`: the stage queue by name."""
 
     def __init__(self, *, queue_url: str, queues: dict[str, str], consumer: str, messages: int) -> None:
-        self._stage_queue = {name: stage_queue for stage_queue, name in queues.items()}
-        self._receiver = Receiver(queue_url, queues=list(queues.values()), consumer=consumer)
+        self._stage_queue = queues
+        self._receiver = Receiver(queue_url, queues=list(queues), consumer=consumer)
         self._messages = messages
         self.stopping = threading.Event()
         self.functions: dict[str, dict[str, float]] = defaultdict(
@@ -68,9 +68,11 @@ def main() -> None:
     counts = count_calls(urlsplit(given["redis_url"]).port or 0)
     boto3.setup_default_session()
     install(boto3.DEFAULT_SESSION, given["queue_url"])
-    queues = {str(queue): given["queue_names"][queue] for queue in QUEUES}
     worker = Worker(
-        queue_url=given["queue_url"], queues=queues, consumer=given["name"], messages=given["messages"]
+        queue_url=given["queue_url"],
+        queues=given["queues"],
+        consumer=given["name"],
+        messages=given["messages"],
     )
 
     def listen() -> None:

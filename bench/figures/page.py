@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.figures import rest, speed
+from bench.figures import paths, rest, speed
 from bench.figures.tables import Result
 
 
@@ -21,6 +21,7 @@ class Section:
 
 SECTIONS = (
     Section("engine", "The engine", "make bench", speed.engine),
+    Section("paths", "Every way", "make bench-paths", paths.paths),
     Section("peers", "Beside its peers", "make bench-peers", speed.peers),
     Section("cloud", "Through the whole local cloud", "make bench-cloud", speed.cloud),
     Section("scale", "With a long history", "make bench-scale", speed.scale),

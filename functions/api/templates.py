@@ -11,6 +11,7 @@ from steersman.http.cursors import Cursor, Limit
 from steersman.http.fields import ProjectSlug
 from steersman.http.idempotency import once
 from steersman.tasks import templates
+from steersman.tasks.publish_report import report
 from steersman.tasks.views import (
     TemplateDiff,
     TemplatePage,
@@ -45,7 +46,11 @@ def publish_template(
     project_id = parts().projects.id(body.project)
     template = templates.check(body.template)
     if body.validate_only:
-        return created({"name": template.name, "version": None, "published": False}, new=False)
+        templates.check_circles(parts().database, project_id, template)
+        found = report(parts().database, project_id, template)
+        return created(
+            {"name": template.name, "version": None, "published": False, "report": found}, new=False
+        )
     answer = once(
         parts().database,
         project_id=project_id,

@@ -1,8 +1,9 @@
-"""Every minute: send again what a crash stranded, and end tasks past their deadline."""
+"""Every minute: do what the clock made due, send again what a crash stranded, end tasks past their deadline."""
 
 from typing import Any
 
 from steersman.bootstrap import parts
+from steersman.tasks.plans import Plans
 from steersman.tasks.sweep import sweep
 
 
@@ -14,9 +15,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
             queues=parts().queues,
             live=parts().live,
             open_work=parts().open_work,
+            plans=Plans(parts().engine_database),
             lanes=parts().settings.lanes,
             warn=parts().warn,
             stranded_after_s=parts().settings.stranded_after_s,
+            clockworks=lambda: (parts().due_schedules, parts().day_releases),
+            limits=parts().limits,
             reach=parts().reach,
         )
     parts().logger.fact("swept", **vars(swept))

@@ -6,13 +6,24 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.constructs.exceptions import accept
+from steersman.tasks.references import PREFIX as PAYLOADS
 
 
 class Documents(Construct):
-    """A private, versioned bucket, encrypted with `key` or with S3's own; `bucket` is what functions use."""
+    """A private, versioned bucket, encrypted with `key` or with S3's own; `bucket` is what functions use.
+
+    Documents stay until they are deleted, large payloads for `payload_days`.
+    """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, key: kms.IKey | None, log_days: int, retain: bool
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: kms.IKey | None,
+        log_days: int,
+        payload_days: int,
+        retain: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         removal = RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY
@@ -43,7 +54,12 @@ class Documents(Construct):
                 s3.LifecycleRule(
                     abort_incomplete_multipart_upload_after=Duration.days(1),
                     noncurrent_version_expiration=Duration.days(30),
-                )
+                ),
+                s3.LifecycleRule(
+                    prefix=PAYLOADS,
+                    expiration=Duration.days(payload_days),
+                    noncurrent_version_expiration=Duration.days(1),
+                ),
             ],
             removal_policy=removal,
         )

@@ -11,6 +11,7 @@ from aws_cdk import aws_sqs as sqs
 from infra.constructs.database import APP_ROLE, Database
 from infra.function_table import Access
 from infra.models import BedrockModel, Models
+from steersman.tasks.references import PREFIX as PAYLOADS
 
 # Lambda asks for these on every resource before it attaches a function to a VPC.
 VPC_ACTIONS = (
@@ -55,6 +56,8 @@ def statements(access: Access, resources: Resources) -> list[iam.PolicyStatement
             return [_allow(["sqs:GetQueueAttributes"], [queue.queue_arn for queue in queues])]
         case Access.DOCUMENTS:
             return _documents(resources)
+        case Access.PAYLOADS:
+            return _payloads(resources)
         case Access.MODELS:
             return _models(resources)
 
@@ -79,9 +82,19 @@ def _database_owner(resources: Resources) -> list[iam.PolicyStatement]:
 
 def _documents(resources: Resources) -> list[iam.PolicyStatement]:
     objects = _allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [f"{resources.documents_arn}/*"])
+    return [objects, *_key(resources)]
+
+
+def _payloads(resources: Resources) -> list[iam.PolicyStatement]:
+    """Put and get; and list, for S3 says that an object is gone only to who may: to others it says forbidden."""
+    objects = _allow(["s3:GetObject", "s3:PutObject"], [f"{resources.documents_arn}/{PAYLOADS}*"])
+    return [objects, _allow(["s3:ListBucket"], [resources.documents_arn]), *_key(resources)]
+
+
+def _key(resources: Resources) -> list[iam.PolicyStatement]:
     if resources.key is None:
-        return [objects]
-    return [objects, _allow(["kms:Decrypt", "kms:GenerateDataKey"], [resources.key.key_arn])]
+        return []
+    return [_allow(["kms:Decrypt", "kms:GenerateDataKey"], [resources.key.key_arn])]
 
 
 def _models(resources: Resources) -> list[iam.PolicyStatement]:

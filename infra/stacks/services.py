@@ -20,6 +20,7 @@ from infra.models import Models
 from infra.routes import read_routes
 from infra.stacks.stateful import DataStack
 from infra.stacks.variables import variables
+from steersman.tasks.references import PREFIX as PAYLOADS
 from steersman.tasks.words import Queue
 
 OPENAPI = ROOT / "shared/steersman/http/openapi.json"
@@ -128,6 +129,12 @@ class ServicesStack(Stack):
                 function.role,
                 f"IAM5[Resource::{data.documents_arn_export}/*]",
                 because="Documents are objects whose names are made at run time.",
+            )
+        if Access.PAYLOADS in access:
+            accept(
+                function.role,
+                f"IAM5[Resource::{data.documents_arn_export}/{PAYLOADS}*]",
+                because="Large values of tasks are objects whose names are made at run time.",
             )
         for model in models.bedrock:
             if Access.MODELS in access and model.is_profile:

@@ -44,6 +44,7 @@ class DataStack(Stack):
             "Documents",
             key=self.key,
             log_days=environment.log_retention_days,
+            payload_days=environment.payload_retention_days,
             retain=environment.retain_data,
         )
         # By its name, so that an exception from a check can name it.

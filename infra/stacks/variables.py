@@ -20,6 +20,7 @@ def variables(
         "STEERSMAN_DOCUMENTS_BUCKET": data.documents.bucket.bucket_name,
         "STEERSMAN_LOG_LEVEL": environment.log_level,
         "STEERSMAN_RATE_LIMIT_PER_MINUTE": str(environment.rate_limit_per_minute),
+        "STEERSMAN_FLOOD_TASKS": str(environment.flood_tasks),
         "POWERTOOLS_METRICS_NAMESPACE": "Steersman",
     }
     if data.stores:

@@ -23,12 +23,26 @@ if TYPE_CHECKING:
     from steersman.http.health import Health
     from steersman.http.rate_limit import RateLimiter
     from steersman.knowledge.library import Library
+    from steersman.projects.limits import KnownLimits, ProjectLimits
     from steersman.projects.service import Projects
+    from steersman.tasks.approvals import Approvals
+    from steersman.tasks.day_releases import DayReleases
     from steersman.tasks.engine import Engine
+    from steersman.tasks.families import Families
+    from steersman.tasks.flood import Flood
+    from steersman.tasks.letters import DeadLetters
+    from steersman.tasks.limits import Limits
     from steersman.tasks.live import LiveTasks
     from steersman.tasks.open_work import OpenWork
+    from steersman.tasks.payloads import Payloads
     from steersman.tasks.plans import Plans
+    from steersman.tasks.redrives import ManyRedrives
+    from steersman.tasks.reruns import Reruns
+    from steersman.tasks.resumption import Resumptions
+    from steersman.tasks.schedule_firing import DueSchedules
+    from steersman.tasks.schedules import Schedules
     from steersman.tasks.service import Tasks
+    from steersman.tasks.steering import Steering
     from steersman.tasks.submission import Submissions
 
 PARALLEL_SENDS = 7  # beside the caller's own; botocore keeps ten connections
@@ -103,6 +117,20 @@ class Parts:
         return OpenWork(self.redis)
 
     @cached_property
+    def payloads(self) -> "Payloads":
+        from steersman.aws.objects import S3Objects
+        from steersman.tasks.payloads import Payloads
+
+        bucket = self.settings.documents_bucket
+        return Payloads(S3Objects(lambda: self.aws("s3"), bucket) if bucket else None)
+
+    @cached_property
+    def flood(self) -> "Flood":
+        from steersman.tasks.flood import Flood
+
+        return Flood(self.redis, tasks=self.settings.flood_tasks)
+
+    @cached_property
     def plans(self) -> "Plans":
         from steersman.tasks.plans import Plans
 
@@ -118,7 +146,26 @@ class Parts:
     def tasks(self) -> "Tasks":
         from steersman.tasks.service import Tasks
 
-        return Tasks(database=self.database, live=self.live, plans=self.plans)
+        return Tasks(
+            database=self.database,
+            live=self.live,
+            plans=self.plans,
+            payloads=self.payloads,
+            ended=lambda facts: self.families.ended(facts),
+        )
+
+    @cached_property
+    def families(self) -> "Families":
+        from steersman.tasks.families import Families
+
+        return Families(
+            database=self.database,
+            queues=self.queues,
+            plans=self.plans,
+            lanes=self.settings.lanes,
+            publish=self.live.publish,
+            reach=self.reach,
+        )
 
     @cached_property
     def submissions(self) -> "Submissions":
@@ -130,10 +177,118 @@ class Parts:
             plans=self.plans,
             projects=self.projects,
             open_work=self.open_work,
+            flood=self.flood,
             lanes=self.settings.lanes,
             warn=self.warn,
+            payloads=self.payloads,
             reach=self.reach,
         )
+
+    @cached_property
+    def resumptions(self) -> "Resumptions":
+        from steersman.tasks.resumption import Resumptions
+
+        return Resumptions(
+            database=self.database,
+            queues=self.queues,
+            live=self.live,
+            plans=self.plans,
+            open_work=self.open_work,
+            lanes=self.settings.lanes,
+            warn=self.warn,
+        )
+
+    @cached_property
+    def schedules(self) -> "Schedules":
+        from steersman.tasks.schedules import Schedules
+
+        return Schedules(
+            database=self.database,
+            submissions=self.submissions,
+            projects=self.projects,
+            open_work=self.open_work,
+            warn=self.warn,
+        )
+
+    @cached_property
+    def reruns(self) -> "Reruns":
+        from steersman.tasks.reruns import Reruns
+
+        return Reruns(
+            database=self.database,
+            submissions=self.submissions,
+            payloads=self.payloads,
+            resumptions=self.resumptions,
+        )
+
+    @cached_property
+    def dead_letters(self) -> "DeadLetters":
+        from steersman.tasks.letters import DeadLetters
+
+        return DeadLetters(
+            database=self.database,
+            plans=self.plans,
+            payloads=self.payloads,
+            resumptions=self.resumptions,
+        )
+
+    @cached_property
+    def redrives(self) -> "ManyRedrives":
+        from steersman.tasks.redrives import ManyRedrives
+
+        return ManyRedrives(database=self.database, projects=self.projects, resumptions=self.resumptions)
+
+    @cached_property
+    def approvals(self) -> "Approvals":
+        from steersman.tasks.approvals import Approvals
+
+        return Approvals(
+            database=self.database,
+            queues=self.queues,
+            live=self.live,
+            plans=self.plans,
+            open_work=self.open_work,
+            lanes=self.settings.lanes,
+            warn=self.warn,
+        )
+
+    @cached_property
+    def steering(self) -> "Steering":
+        from steersman.tasks.steering import Steering
+
+        return Steering(
+            database=self.database,
+            queues=self.queues,
+            live=self.live,
+            open_work=self.open_work,
+            lanes=self.settings.lanes,
+            warn=self.warn,
+        )
+
+    @cached_property
+    def project_limits(self) -> "ProjectLimits":
+        from steersman.projects.limits import ProjectLimits
+
+        return ProjectLimits(database=self.database, goes_on=self.day_releases)
+
+    @cached_property
+    def day_releases(self) -> "DayReleases":
+        from steersman.tasks.day_releases import DayReleases
+
+        return DayReleases(
+            database=self.database,
+            queues=self.queues,
+            live=self.live,
+            open_work=self.open_work,
+            lanes=self.settings.lanes,
+            warn=self.warn,
+        )
+
+    @cached_property
+    def due_schedules(self) -> "DueSchedules":
+        from steersman.tasks.schedule_firing import DueSchedules
+
+        return DueSchedules(database=self.database, submissions=self.submissions, warn=self.warn)
 
     @cached_property
     def registry(self) -> "Registry":
@@ -143,6 +298,7 @@ class Parts:
 
     @cached_property
     def engine(self) -> "Engine":
+        from steersman.tasks.day_budgets import DayBudgets
         from steersman.tasks.engine import Engine
         from steersman.tasks.plans import Plans
 
@@ -154,7 +310,30 @@ class Parts:
             plans=Plans(self.engine_database),
             lanes=self.settings.lanes,
             warn=self.warn,
+            payloads=self.payloads,
+            limits=self.limits,
+            day_budgets=DayBudgets(self.engine_database, self.known_limits),
             reach=self.reach,
+        )
+
+    @cached_property
+    def known_limits(self) -> "KnownLimits":
+        from steersman.projects.limits import KnownLimits
+
+        return KnownLimits(self.engine_database)
+
+    @cached_property
+    def limits(self) -> "Limits":
+        from steersman.cache.slots import Slots
+        from steersman.tasks.engine import LEASE_S
+        from steersman.tasks.limits import Limits
+
+        return Limits(
+            slots=Slots(self.redis),
+            projects=self.known_limits,
+            registry=self.registry,
+            hold_s=LEASE_S,
+            warn=self.warn,
         )
 
     @cached_property

@@ -53,6 +53,12 @@ class NotFound(SteersmanError):
     code = "not_found"
 
 
+class Forbidden(SteersmanError):
+    """The caller may not do this; the message says who may."""
+
+    code = "forbidden"
+
+
 class Conflict(SteersmanError):
     """The state of the object does not allow this."""
 
@@ -115,6 +121,18 @@ class InvalidResult(AgentError):
     """An agent's result does not match the stage's output schema."""
 
     code = "invalid_result"
+
+
+class PayloadGone(SteersmanError):
+    """A large value is not in the bucket any more: its retention is over, or somebody deleted it."""
+
+    code = "payload_gone"
+
+
+class PayloadDamaged(SteersmanError):
+    """A large value in the bucket is not the one that was put there."""
+
+    code = "payload_damaged"
 
 
 class MissingSetting(SteersmanError):

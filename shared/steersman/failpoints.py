@@ -17,6 +17,7 @@ NAMES = (
     "engine.started",  # followers were told
     "agent.running",
     "engine.ran",  # before results are stored
+    "families.spread",  # a stage has started tasks, none is sent
     "engine.completed",
     "engine.sent",
     "engine.published",  # before the answer

@@ -19,3 +19,8 @@ def first_id_at(moment: datetime) -> UUID:
     """Return the smallest UUIDv7 that can be made at `moment` (an aware time): a bound for ranges of ids."""
     milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
     return UUID(int=max(0, milliseconds) << 80)
+
+
+def made_at(made: UUID) -> datetime:
+    """Return when a UUIDv7 was made, in UTC and to the millisecond, by the clock of who made it."""
+    return _EPOCH + timedelta(milliseconds=made.int >> 80)

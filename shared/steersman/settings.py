@@ -47,6 +47,11 @@ class Settings(BaseModel):
     log_level: str = "INFO"
 
     rate_limit_per_minute: int = Field(default=6000, gt=0)
+    flood_tasks: int = Field(
+        default=500,
+        gt=0,
+        description="of a project's tasks, how many keep their lane at once, and in any 10 s; more go to `bulk`",
+    )
     stranded_after_s: float = Field(
         default=60.0,
         description="seconds after which the sweep sends a ready stage again: a message takes a few",

@@ -86,13 +86,25 @@ def test_a_stage_function_receives_from_its_own_queues_only(assembly: Assembly, 
     }
 
 
-def test_only_the_document_function_touches_the_bucket(assembly: Assembly) -> None:
-    """Documents are read, written and deleted by one function."""
-    touching = {s.name for s in FUNCTIONS if any(a.startswith("s3:") for a in _rights(assembly, s.name))}
-    assert touching == {"api-documents"}
+def test_documents_and_payloads_are_touched_by_those_the_table_names(assembly: Assembly) -> None:
+    """One function reads, writes and deletes documents; large values are put and read where tasks are."""
+    touched: dict[str, set[str]] = {}
+    for spec in FUNCTIONS:
+        for action, resource in _rights(assembly, spec.name).items():
+            if action.startswith("s3:"):
+                part = (
+                    "payloads" if "/payloads/*" in str(resource) else "all" if "/*" in str(resource) else ""
+                )
+                touched.setdefault(spec.name, set()).add(f"{action} {part}".strip())
+    own = {"s3:GetObject all", "s3:PutObject all", "s3:DeleteObject all"}
+    parts = {"s3:GetObject payloads", "s3:PutObject payloads", "s3:ListBucket"}
+    with_payloads = {spec.name: parts for spec in FUNCTIONS if Access.PAYLOADS in spec.access}
+    assert touched == {"api-documents": own, **with_payloads}
+    making = {"api-tasks", "api-schedules", "api-dead_letters", "ops-sweep"}
+    assert set(with_payloads) == making | {spec.name for spec in FUNCTIONS if spec.serves}
 
 
-def test_only_the_document_function_uses_the_key_where_there_is_one(assembly: Assembly) -> None:
+def test_the_key_is_used_by_who_touches_the_bucket_where_there_is_one(assembly: Assembly) -> None:
     """A key of the project's own takes a right to that key; AWS's keys take none."""
     used = {
         function.name: resources
@@ -100,7 +112,8 @@ def test_only_the_document_function_uses_the_key_where_there_is_one(assembly: As
         for action, resources in _rights(assembly, function.name).items()
         if action.startswith("kms:")
     }
-    assert set(used) == ({"api-documents"} if ENVIRONMENTS[assembly.name].own_key else set())
+    bucket = {spec.name for spec in FUNCTIONS if spec.access & {Access.DOCUMENTS, Access.PAYLOADS}}
+    assert set(used) == (bucket if ENVIRONMENTS[assembly.name].own_key else set())
     assert "*" not in used.values()
 
 

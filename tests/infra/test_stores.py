@@ -100,6 +100,22 @@ def test_buckets_are_private_and_encrypted(assembly: Assembly) -> None:
     assert _documents(assembly).properties["LoggingConfiguration"]
 
 
+def test_large_values_have_a_retention_of_their_own(assembly: Assembly) -> None:
+    """S3 deletes large values after the environment's days, their old versions a day later, and no document."""
+    rules = _documents(assembly).properties["LifecycleConfiguration"]["Rules"]
+    expiring = [rule for rule in rules if "ExpirationInDays" in rule]
+    assert [(rule["Prefix"], rule["ExpirationInDays"]) for rule in expiring] == [
+        ("payloads/", ENVIRONMENTS[assembly.name].payload_retention_days)
+    ]
+    assert expiring[0]["NoncurrentVersionExpiration"]["NoncurrentDays"] == 1
+    assert all(rule["Status"] == "Enabled" for rule in rules)
+
+
+def test_prod_keeps_large_values_longer_than_any_task_lives() -> None:
+    """In `prod` no open task loses a value: the longest deadline is a year."""
+    assert ENVIRONMENTS["prod"].payload_retention_days > 366
+
+
 def test_stores_are_under_the_own_key_or_all_under_aws_s(assembly: Assembly) -> None:
     """One key, which rotates, encrypts documents, database and cache; where it is not wanted nothing pays for one."""
     stores = [*assembly.of("AWS::RDS::DBCluster"), *assembly.of("AWS::ElastiCache::ServerlessCache")]

@@ -33,7 +33,8 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Parts:
 @pytest.mark.parametrize(
     "name",
     ["logger", "database", "agents_database", "redis", "limiter", "queues", "live", "open_work", "plans", "projects",
-     "tasks", "submissions", "registry", "engine", "builtin_parts", "library", "health"],
+     "tasks", "payloads", "submissions", "schedules", "due_schedules", "registry", "engine", "builtin_parts", "library",
+     "health", "approvals", "steering", "resumptions", "reruns", "dead_letters", "redrives"],
 )  # fmt: skip
 def test_every_part_is_made_once_without_connecting(parts: Parts, name: str) -> None:
     """Each part can be made without any server, and is the same the next time."""

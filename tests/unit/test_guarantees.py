@@ -6,9 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from bench.chaos import rules_followers, rules_run, rules_state, rules_witnesses
+from bench.chaos import (
+    rules_families,
+    rules_followers,
+    rules_orders,
+    rules_run,
+    rules_state,
+    rules_undoing,
+    rules_witnesses,
+)
 from steersman.settings import Settings
-from steersman.tasks import engine, live, service, sweep
+from steersman.tasks import engine, flood, gate, live, service, sweep
 from tests.unit.tasks.dags import LARGEST
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +26,15 @@ TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)))
 CLAIMS = [part for part in re.split(r"\n\n(?=\*\*)", PROMISED)[1:] if part.startswith("**")]
 RULES = {
     f"{module.__name__.rpartition('.')[2]}.{rule.__name__}"
-    for module in (rules_followers, rules_run, rules_state, rules_witnesses)
+    for module in (
+        rules_families,
+        rules_followers,
+        rules_orders,
+        rules_run,
+        rules_state,
+        rules_undoing,
+        rules_witnesses,
+    )
     for rule in module.RULES
 }
 PATIENCE_S = Settings.model_fields["stranded_after_s"].default
@@ -54,6 +70,9 @@ def test_every_rule_of_the_checker_is_named_and_there() -> None:
         f"at most {live.RUNNING_VIEW_S} s old",
         f"is found within {service.LOOK_S:g} s",
         f"DAGs of up to {LARGEST} stages",
+        f"Of a project {Settings.model_fields['flood_tasks'].default} tasks of medium priority at once",
+        f"as many in any {flood.WINDOW_S} s",
+        f"{gate.PUT_BACK_S + PATIENCE_S:g} s of patience",
     ],
 )
 def test_the_times_that_are_told_are_the_codes(words: str) -> None:

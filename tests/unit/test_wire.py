@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from steersman.events import cloudevent
 from steersman.ids import first_id_at, new_id
 from steersman.json import dumps, dumps_text, loads, rfc3339
-from steersman.tasks.log_store import Fact
+from steersman.tasks.log_store import Fact, has_ended
 
 MOMENT = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
 
@@ -84,10 +84,11 @@ def test_a_fact_is_a_cloudevent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "ends"),
-    [("task.completed", True), ("task.failed", True), ("task.cancelled", True), ("task.submitted", False),
-     ("stage.completed", False), ("stage.failed", False), ("stage.late", False)],
+    ("events", "ended"),
+    [("", False), ("task.submitted stage.completed stage.failed stage.late", False),
+     ("task.submitted task.completed", True), ("task.failed stage.late", True), ("task.cancelled", True),
+     ("task.failed task.rerun", False), ("task.failed task.rerun stage.failed task.failed", True)],
 )  # fmt: skip
-def test_only_a_tasks_end_ends_it(event: str, ends: bool) -> None:
-    """Of all events only a task's own end says that none must be waited for."""
-    assert cloudevent.ends_task(cloudevent.of_fact(fact(event=event))["type"]) is ends
+def test_only_a_tasks_last_end_ends_it(events: str, ended: bool) -> None:
+    """Of all events only a task's own end says that none must be waited for, unless it was resumed since."""
+    assert has_ended([fact(event=event) for event in events.split()]) is ended

@@ -13,7 +13,7 @@ from steersman.json import dumps, loads
 from steersman.retry_after import retry_after_s
 
 MAX_PARALLEL = 16
-MAX_ANSWER_BYTES = 1024 * 1024
+MAX_ANSWER_BYTES = 6 * 1024 * 1024  # an output may have 5 MB
 
 
 class HttpAgent:

@@ -56,6 +56,13 @@ def best(
     return min(able, key=lambda one: _preference(one, project_id, load, avoid), default=None)
 
 
+def ranked(
+    able: Sequence[Candidate], *, project_id: UUID, load: Mapping[UUID, int], avoid: str | None = None
+) -> list[Candidate]:
+    """Return agents that can do a job, the one to prefer first, as `choose` says."""
+    return sorted(able, key=lambda one: _preference(one, project_id, load, avoid))
+
+
 def _preference(
     one: Candidate, project_id: UUID, load: Mapping[UUID, int], avoid: str | None
 ) -> tuple[object, ...]:

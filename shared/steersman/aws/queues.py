@@ -1,8 +1,7 @@
 """The door to SQS: jobs of one stage and lane packed into messages, ten messages in a call."""
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
@@ -28,12 +27,16 @@ class Job(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A job on its way to a queue's lane (or to its dead letters), to arrive after `delay_s`."""
+    """A job on its way to a queue's lane (or to its dead letters), to arrive after `delay_s`.
+
+    `group` is whom it is for (the project's id): SQS is fair between groups. Empty: nobody is known.
+    """
 
     queue: str
     lane: str
     job: Job
     delay_s: int = 0
+    group: str = ""
 
 
 class SqsClient(Protocol):
@@ -57,20 +60,20 @@ class StageQueues:
         self._each = each
 
     def send(self, deliveries: Sequence[Delivery]) -> None:
-        """Send jobs: one call for each queue, lane and delay among up to 10 packs of them.
+        """Send jobs: one call for each queue, lane and delay among up to 10 packs of them, each pack of one group.
 
         Raises Unavailable when any was not taken; those sent may be sent again, for jobs are idempotent.
         """
-        groups: dict[tuple[str, str, int], list[Job]] = defaultdict(list)
-        for delivery in deliveries:
-            groups[delivery.queue, delivery.lane, min(delivery.delay_s, MAX_DELAY_S)].append(delivery.job)
+        ways: dict[tuple[str, str, int], dict[str, list[Job]]] = {}
+        for queue, lane, job, delay_s, group in deliveries:
+            way = (queue, lane, delay_s if delay_s <= MAX_DELAY_S else MAX_DELAY_S)
+            try:
+                ways[way][group].append(job)
+            except KeyError:
+                ways.setdefault(way, {})[group] = [job]
         calls: list[Call] = []
-        for (queue, lane, delay_s), jobs in groups.items():
-            entries = [
-                {"Id": str(number), "MessageBody": body, "DelaySeconds": delay_s}
-                for number, body in enumerate(pack(jobs))
-            ]
-            calls += _in_calls(f"{self._prefix}{queue}-{lane}", entries)
+        for (queue, lane, delay_s), jobs in ways.items():
+            calls += _in_calls(f"{self._prefix}{queue}-{lane}", _entries(jobs, delay_s))
         self._make(calls)
 
     def send_alone(self, deliveries: Sequence[Delivery]) -> None:
@@ -115,19 +118,50 @@ class StageQueues:
             )
 
 
+def _entries(jobs: Mapping[str, list[Job]], delay_s: int) -> list[dict[str, Any]]:
+    """Return the entries of a call that carry jobs by group."""
+    found: list[dict[str, Any]] = []
+    for group, ours, most in _shares(jobs):
+        # Each member of an entry costs botocore half a microsecond: none says what is so without it.
+        named: dict[str, Any] = {"MessageGroupId": group} if group else {}
+        if delay_s:
+            named["DelaySeconds"] = delay_s
+        bodies = enumerate(pack(ours, most), start=len(found))
+        found += [{"Id": str(number), "MessageBody": body, **named} for number, body in bodies]
+    return found
+
+
+def _shares(jobs: Mapping[str, list[Job]]) -> Iterable[tuple[str, list[Job], int]]:
+    """Share the messages of a call among groups: each gets one, and of the rest as many as it has of the jobs.
+
+    Of more groups than a call has messages, those with the fewest jobs go together without a name: to SQS each such
+    message is a sender of its own, as quiet as they are.
+    """
+    if len(jobs) == 1:
+        return [(group, ours, CALL_MESSAGES) for group, ours in jobs.items()]
+    ordered = sorted(jobs.items(), key=lambda one: -len(one[1]))
+    if len(ordered) > CALL_MESSAGES:
+        quiet = [job for _, ours in ordered[CALL_MESSAGES - 1 :] for job in ours]
+        ordered = [*ordered[: CALL_MESSAGES - 1], ("", quiet)]
+    spare, total = CALL_MESSAGES - len(ordered), sum(len(ours) for _, ours in ordered)
+    shares = [1 + spare * len(ours) // total for _, ours in ordered]
+    shares[0] += CALL_MESSAGES - sum(shares)
+    return [(group, ours, most) for (group, ours), most in zip(ordered, shares, strict=True)]
+
+
 def _in_calls(url: str, entries: list[dict[str, Any]]) -> list[Call]:
     return [(url, entries[start : start + CALL_MESSAGES]) for start in range(0, len(entries), CALL_MESSAGES)]
 
 
-def pack(jobs: Sequence[Job]) -> list[str]:
-    """Spread jobs over as few calls as possible but as many messages of a call as there are, in order.
+def pack(jobs: Sequence[Job], most: int = CALL_MESSAGES) -> list[str]:
+    """Spread jobs over as few calls as possible but over `most` messages of a call if they suffice, in order.
 
-    Up to ten jobs travel alone; more are shared evenly among ten messages, so that their workers stay busy in
+    Up to as many jobs travel alone; more are shared evenly among the messages, so that their workers stay busy in
     parallel, and no message outgrows what SQS bills as one.
     """
     documents = [[job.task_id, job.stage, job.attempt] for job in jobs]
     fits = MAX_PACK_BYTES // (max((len(job.stage) for job in jobs), default=0) + 60)
-    count = max(min(CALL_MESSAGES, len(documents)), -(-len(documents) // fits))
+    count = max(min(most, len(documents)), -(-len(documents) // fits))
     bounds = [len(documents) * number // count for number in range(count + 1)] if count else []
     return [dumps_text({"jobs": documents[start:end]}) for start, end in pairwise(bounds)]
 

@@ -5,7 +5,22 @@ from collections.abc import Callable
 
 import typer
 
-from steersman.cli import demo, failures, invoke, local, work
+from steersman.cli import (
+    again,
+    approvals,
+    audit,
+    dead,
+    demo,
+    failures,
+    invoke,
+    limits,
+    local,
+    pauses,
+    schedules,
+    state_machine,
+    steer,
+    work,
+)
 
 app = typer.Typer(
     name="steersman",
@@ -26,15 +41,26 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     local.clean,
     work.ask,
     work.ingest,
+    audit.audit,
     invoke.invoke,
     local.migrate,
     local.seed,
 )
 for command in COMMANDS:
     app.command()(command)
+for name, command in steer.COMMANDS.items():
+    work.tasks.command(name)(command)
+for command in (again.rerun, again.clone):
+    work.tasks.command()(command)
+work.templates.command("compile")(state_machine.compile_published)
 app.add_typer(work.tasks, name="tasks")
+app.add_typer(approvals.approvals, name="approvals")
+app.add_typer(pauses.pauses, name="pauses")
+app.add_typer(dead.dead, name="dead")
 app.add_typer(work.templates, name="templates")
+app.add_typer(schedules.schedules, name="schedules")
 app.add_typer(work.agents, name="agents")
+app.add_typer(limits.limits, name="limits")
 
 
 def main() -> None:

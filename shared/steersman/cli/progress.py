@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from steersman.cli import telling
 from steersman.cli.width import natural_width
 
 BAR = 28
@@ -66,10 +67,12 @@ class TaskProgress:
         self.now_s = max(self.now_s, second)
         noun, _, verb = happened.partition(".")
         if noun == "task":
-            self.status = "running" if verb == "submitted" else verb
-        elif (stage := self.stages.get(event["subject"])) and verb != "late":
+            self.status = "running" if verb in {"submitted", "resumed", "rerun", "undoing"} else verb
+        elif verb != "late":
+            # A stage that undoes another is there only when its turn comes.
+            stage = self.stages.setdefault(event["subject"], StageProgress(event["subject"], ()))
             _apply(stage, verb, event["data"], second)
-        return f"{second:6.2f} s  {event['subject'] or 'task'} {verb}{_why(event['data'])}"
+        return f"{second:6.2f} s  {telling.words(event['subject'] or 'task', happened, event['data'])}"
 
     def draw(self, since_s: float = 0.0, *, width: int) -> Table:
         """Return the table of the stages as they stand, `since_s` seconds after the last event.
@@ -93,7 +96,7 @@ class TaskProgress:
                 Text(glyph, style),
                 stage.name,
                 *([", ".join(stage.needs)] if needs else []),
-                stage.agent,
+                stage.agent or stage.note,
                 str(stage.attempt) if stage.started_s is not None else "",
                 _seconds(stage, now_s),
                 _bar(stage, now_s, style),
@@ -102,23 +105,14 @@ class TaskProgress:
 
 
 def _apply(stage: StageProgress, verb: str, data: Mapping[str, Any], second: float) -> None:
-    stage.status = {"started": "running"}.get(verb, verb)
+    stage.status = {"started": "running", "spread": "running", "answered": "ready"}.get(verb, verb)
+    stage.note = telling.note(verb, data) or stage.note
     stage.attempt = data.get("attempt") or stage.attempt
     stage.agent = data.get("agent") or stage.agent
     if verb == "started":
         stage.started_s, stage.ended_s = second, None
     elif verb in {"completed", "failed", "skipped", "cancelled", "retrying"}:
         stage.ended_s = second
-
-
-def _why(data: Mapping[str, Any]) -> str:
-    error = data.get("error")
-    told = [data["agent"]] if data.get("agent") else []
-    if data.get("duration_ms") is not None:
-        told.append(f"{data['duration_ms']} ms")
-    if error:
-        told.append(f"{error.get('code')}: {error.get('message')}")
-    return f" ({', '.join(told)})" if told else ""
 
 
 def _seconds(stage: StageProgress, now_s: float) -> str:

@@ -82,13 +82,6 @@ def brief(value: Any) -> str:
     return text if len(text) <= BRIEF else text[: BRIEF - 1] + "…"
 
 
-def trouble(stage: Mapping[str, Any]) -> str | None:
-    """Return why a stage's last attempt failed, and when the next one comes."""
-    message: str | None = (stage["error"] or {}).get("message")
-    again = stage.get("next_attempt_at")
-    return f"{message}; next attempt {again}" if message and again else message
-
-
 def answer(task: Mapping[str, Any]) -> None:
     """Print a completed task's answer with its numbered sources, quality, agents, latency and cost."""
     output = task.get("output") or {}

@@ -5,15 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from steersman.cli import show
+from steersman.cli import publish_report, show, standing
+from steersman.cli.client import ApiProblem
 from steersman.cli.context import Json, Project, client
 from steersman.cli.documents import Ingestion
 from steersman.cli.files import read_json
 from steersman.cli.follow import finish, watch
 from steersman.errors import Fault, InvalidInput
 from steersman.json import loads
+from steersman.local.errors import LocalCloudError
 
-tasks = typer.Typer(no_args_is_help=True, help="Submit, list, read, watch and cancel tasks.")
+tasks = typer.Typer(no_args_is_help=True, help="Submit, list, read, watch, steer, cancel and repeat tasks.")
 templates = typer.Typer(no_args_is_help=True, help="List, read, check and publish templates.")
 agents = typer.Typer(no_args_is_help=True, help="The agent registry.")
 
@@ -114,9 +116,17 @@ def list_tasks(
 
 
 @tasks.command("show")
-def show_task(task_id: str, json_output: Annotated[bool, Json] = False) -> None:
+def show_task(
+    task_id: str,
+    include: Annotated[
+        str | None,
+        typer.Option(help="input or output: the large value to show whole where not both fit an answer."),
+    ] = None,
+    json_output: Annotated[bool, Json] = False,
+) -> None:
     """Show a task with its stages and, when it has completed, its answer."""
-    task = client().task(task_id)
+    api = client()
+    task = api.task(task_id, include)
     if json_output:
         show.json(task)
         return
@@ -127,6 +137,9 @@ def show_task(task_id: str, json_output: Annotated[bool, Json] = False) -> None:
         task["project"],
     )
     show.rows(("task", "status", "template", "project"), [head], empty="")
+    for line in standing.of_task(task):
+        show.line(line)
+    questions = standing.questions(task, api.approvals)
     rows = [
         (
             s["name"],
@@ -134,12 +147,14 @@ def show_task(task_id: str, json_output: Annotated[bool, Json] = False) -> None:
             s["agent"],
             s["attempt"],
             s["duration_ms"],
-            show.trouble(s),
+            standing.of_stage(s, questions.get(s["name"])),
         )
         for s in task["stages"]
     ]
     show.out.print()
-    show.rows(("stage", "status", "agent", "try", "ms", "error"), rows, empty="no stages")
+    show.rows(("stage", "status", "agent", "try", "ms", "what there is to say"), rows, empty="no stages")
+    for name in questions:
+        show.line(f"\nanswer: .venv/bin/steersman approvals answer {task['id']} {name} --yes|--no")
     if task["status"] == "completed":
         show.out.print()
         show.answer(task)
@@ -191,10 +206,8 @@ def show_template(
     json_output: Annotated[bool, Json] = False,
 ) -> None:
     """Show a version of a template (default: the newest)."""
-    if version is None:
-        page = client().templates(project=project, limit=200)["templates"]
-        version = next((t["version"] for t in page if t["name"] == name), 1)
-    found = client().template(name, version, project)
+    api = client()
+    found = api.template(name, version, project) if version else api.newest_template(name, project)
     if json_output:
         show.json(found)
         return
@@ -232,33 +245,34 @@ def diff_template(
     if json_output:
         show.json(found)
         return
-    show.line(f"{name} version {found['before']} → {found['after']}\n")
-    rows = [
-        (
-            change["stage"] or "the template",
-            change["field"] or change["kind"],
-            show.brief(change["before"]),
-            show.brief(change["after"]),
-        )
-        for change in found["changes"]
-    ]
-    show.rows(("where", "what", "before", "after"), rows, empty="nothing differs")
+    publish_report.changes(f"{name} version {found['before']} → {found['after']}", found["changes"])
     for version, tasks in found["open_tasks"].items():
         show.line(f"\n{tasks:,} open on version {version}: they end on it")
 
 
 @templates.command("validate")
 def validate_template(
-    file: Annotated[Path, typer.Argument(exists=True)], json_output: Annotated[bool, Json] = False
+    file: Annotated[Path, typer.Argument(exists=True)],
+    project: Annotated[str, Project] = "default",
+    json_output: Annotated[bool, Json] = False,
 ) -> None:
-    """Check a template file; every fault is named with its place. Needs no running cloud."""
+    """Check a template file; every fault is named with its place. Needs no running cloud.
+
+    Where the API can be reached, also say what publishing it would mean for open tasks and schedules.
+    """
     from steersman.tasks.template import parse_template
 
-    template = parse_template(_object(read_json(file)))
+    document = _object(read_json(file))
+    template = parse_template(document)
+    report, told = _report(document, project)
     if json_output:
-        show.json({"name": template.name, "valid": True, "stages": len(template.stages)})
+        show.json({"name": template.name, "valid": True, "stages": len(template.stages), "report": report})
+        return
+    show.out.print(f"{template.name} is valid: {len(template.stages)} stages")
+    if report is not None:
+        publish_report.print_report(report)
     else:
-        show.out.print(f"{template.name} is valid: {len(template.stages)} stages")
+        show.out.print(told, style="dim")
 
 
 @templates.command("publish")
@@ -325,6 +339,19 @@ def show_agent(
     ]
     show.out.print()
     show.rows(("measured", ""), measured, empty="nothing was measured of it yet")
+
+
+def _report(document: dict[str, Any], project: str) -> tuple[dict[str, Any] | None, str]:
+    """Return what publishing would mean, or None and why nothing is known of it."""
+    try:
+        found = client().publish(document, project, validate_only=True).get("report")
+    except LocalCloudError:
+        return None, "what it would mean for open tasks and schedules is told where the API can be reached"
+    except ApiProblem as exc:
+        if exc.status is not None:
+            raise
+        return None, f"what it would mean for open tasks and schedules is not known: {exc.message}"
+    return found, "it would be the first version"
 
 
 def _object(document: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import DictRow, dict_row, tuple_row
@@ -15,6 +15,7 @@ from steersman.errors import Conflict, InvalidInput, Unavailable
 from steersman.json import dumps, loads
 
 Connection = psycopg.Connection[DictRow]
+T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 15  # Aurora wakes from zero within 15 s
 DEADLOCK_TRIES = 5
@@ -46,6 +47,7 @@ class Database:
         self._connection: Connection | None = None
         self._lock = threading.RLock()
         self._used_at = 0.0
+        self._transactions = 0
 
     def run(
         self,
@@ -57,7 +59,8 @@ class Database:
         """Run one statement in one round trip and return its rows as dicts (empty when it returns none).
 
         A deadlock's victim is run again. A statement whose connection breaks may have taken effect: only a
-        `repeatable` one, which does no harm when it runs twice, is run again, once, on a new connection.
+        `repeatable` one, which does no harm when it runs twice, is run again, once, on a new connection. In a
+        transaction nothing is run again, for what ran before is lost too.
         """
         return self._tried(statement, parameters, repeatable, dict_row)
 
@@ -76,8 +79,28 @@ class Database:
         """Give the connection inside a transaction: committed at the end, rolled back on any error."""
         with self._lock, translated_errors():
             connection = self._open()
-            with connection.transaction():
-                yield connection
+            self._transactions += 1
+            try:
+                with connection.transaction():
+                    yield connection
+            finally:
+                self._transactions -= 1
+
+    def together(self, work: Callable[[], T]) -> T:
+        """Return what `work`, which runs statements here, gives in one transaction.
+
+        A deadlock's victim is done again.
+        """
+        for attempt in range(1, DEADLOCK_TRIES + 1):
+            try:
+                with self.transaction():
+                    return work()
+            except Unavailable as exc:
+                if attempt == DEADLOCK_TRIES or not isinstance(
+                    exc.__cause__, psycopg.errors.DeadlockDetected
+                ):
+                    raise
+        raise AssertionError("unreachable")
 
     def close(self) -> None:
         with self._lock:
@@ -96,10 +119,10 @@ class Database:
                 try:
                     return _rows(self._open(), statement, parameters, rows)
                 except psycopg.errors.DeadlockDetected:
-                    if attempt == DEADLOCK_TRIES:
+                    if attempt == DEADLOCK_TRIES or self._transactions:
                         raise
                 except psycopg.OperationalError:
-                    if attempt > 1 or not repeatable or not self._lost():
+                    if attempt > 1 or not repeatable or self._transactions or not self._lost():
                         raise
             raise AssertionError("unreachable")
 

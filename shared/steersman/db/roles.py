@@ -18,10 +18,13 @@ PRIVILEGES: dict[str, LiteralString] = {
     "task_dag_templates": "SELECT, INSERT",
     "task_stage_logs": "SELECT, INSERT",
     "agent_health": "SELECT, INSERT",
+    "audit_entries": "SELECT, INSERT",
     # What leaves only with its month's partition, or never.
     "task_histories": "SELECT, INSERT, UPDATE",
     "task_stages": "SELECT, INSERT, UPDATE",
+    "dead_letters": "SELECT, INSERT, UPDATE",
     "projects": "SELECT, INSERT, UPDATE",
+    "project_limits": "SELECT, INSERT, UPDATE",
 }
 
 RELATIONS = """

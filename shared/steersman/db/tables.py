@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
-from steersman.tasks.words import Orchestrator, Priority, Queue, StageStatus, TaskStatus
+from steersman.tasks.words import LetterStatus, Orchestrator, Priority, Queue, StageStatus, TaskStatus
 
 EMBEDDING_DIMENSIONS = 256
 
@@ -48,7 +48,9 @@ metadata = MetaData(
 )
 
 AGENT_STATUSES = ("active", "inactive", "maintenance", "error", "scaling")
-UNFINISHED = [str(status) for status in TaskStatus if not status.final]
+# Those that only wait are not looked at: their timers say when to.
+UNFINISHED = [str(status) for status in TaskStatus if not status.final and status is not TaskStatus.AWAITING]
+TOP_LEVEL = text("parent_task_id IS NULL")
 
 
 def _check(name: str, rule: str) -> CheckConstraint:
@@ -115,6 +117,20 @@ projects = Table(
     _check("slug", "slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'"),
 )
 
+project_limits = Table(
+    "project_limits",
+    metadata,
+    Column("project_id", Uuid, ForeignKey("projects.id"), primary_key=True),
+    Column("max_running_stages", Integer),
+    _text("updated_by"),
+    *_created_and_updated_at(),
+    Column("usd_per_day", Numeric(14, 6)),
+    Column("tokens_per_day", BigInteger),
+    _check("max_running_stages", "max_running_stages > 0"),
+    _check("usd_per_day", "usd_per_day > 0"),
+    _check("tokens_per_day", "tokens_per_day > 0"),
+)
+
 task_dag_templates = Table(
     "task_dag_templates",
     metadata,
@@ -129,6 +145,41 @@ task_dag_templates = Table(
     UniqueConstraint("project_id", "name", "version"),
     _check("version", "version > 0"),
 )
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _project(),
+    _text("name"),
+    _text("template_name"),
+    Column("template_version", Integer),
+    _json("input"),
+    _text("priority", default=Priority.MEDIUM),
+    _json("labels", default="{}"),
+    _json("constraints", default="{}"),
+    _text("when_kind"),
+    _text("expression"),
+    _text("timezone", default="UTC"),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    _text("overlap", default="allow"),
+    _text("catch_up", default="one"),
+    _time("next_at", nullable=False),
+    _time("last_at"),
+    _id("last_task_id", nullable=True),
+    _json("last_error", nullable=True),
+    _json("last_skip", nullable=True),
+    _text("created_by"),
+    *_created_and_updated_at(),
+    UniqueConstraint("project_id", "name"),
+    _check("template_version", "template_version > 0"),
+    _one_of("priority", Priority),
+    _one_of("when_kind", ("cron", "rate")),
+    _one_of("overlap", ("allow", "skip")),
+    _one_of("catch_up", ("one", "none")),
+    Index("schedules_template", "project_id", "template_name", "next_at"),
+)
+Index("schedules_due", schedules.c.next_at, postgresql_where=text("NOT paused"))
 
 task_histories = Table(
     "task_histories",
@@ -160,6 +211,16 @@ task_histories = Table(
     _time("started_at"),
     _time("finished_at"),
     *_created_and_updated_at(),
+    _id("parent_task_id", nullable=True),
+    _text("parent_stage", nullable=True),
+    Column("parent_attempt", SmallInteger),
+    Column("item", Integer),
+    _text("only_stage", nullable=True),
+    _count("depth", SmallInteger),
+    Column("counted", Boolean),
+    _json("failing", nullable=True),
+    _json("paused", nullable=True),
+    _id("cloned_from", nullable=True),
     _one_of("orchestrator", Orchestrator),
     _one_of("status", TaskStatus),
     _one_of("priority", Priority),
@@ -174,9 +235,35 @@ task_histories = Table(
     postgresql_partition_by="RANGE (id)",
 )
 _task = task_histories.c
-Index("task_histories_project_id", _task.project_id, _task.id.desc())
-Index("task_histories_project_status", _task.project_id, _task.status, _task.id.desc())
-Index("task_histories_project_template", _task.project_id, _task.template_name, _task.id.desc())
+Index("task_histories_project_id", _task.project_id, _task.id.desc(), postgresql_where=TOP_LEVEL)
+Index(
+    "task_histories_project_status",
+    _task.project_id,
+    _task.status,
+    _task.id.desc(),
+    postgresql_where=TOP_LEVEL,
+)
+Index(
+    "task_histories_project_template",
+    _task.project_id,
+    _task.template_name,
+    _task.id.desc(),
+    postgresql_where=TOP_LEVEL,
+)
+Index(
+    "task_histories_children",
+    _task.parent_task_id,
+    _task.parent_stage,
+    _task.item,
+    postgresql_where=text("parent_task_id IS NOT NULL"),
+)
+Index(
+    "task_histories_untold",
+    _task.finished_at,
+    postgresql_where=text(
+        "counted IS NULL AND parent_task_id IS NOT NULL AND status IN ('completed', 'failed', 'cancelled')"
+    ),
+)
 Index(
     "task_histories_labels",
     _task.labels,
@@ -189,7 +276,7 @@ Index(
     _task.project_id,
     _task.priority,
     _task.id.desc(),
-    postgresql_where=text("priority <> 'medium'"),
+    postgresql_where=text("priority <> 'medium' AND parent_task_id IS NULL"),
 )
 Index("task_histories_open", _task.id, postgresql_where=text(f"status IN ({_quoted(UNFINISHED)})"))
 
@@ -222,11 +309,22 @@ task_stages = Table(
     Column("started_id", BigInteger),
     Column("lost_id", BigInteger),
     _time("lost_at"),
+    _time("awaited_at"),
+    _json("answer", nullable=True),
+    Column("children", Integer),
+    Column("children_open", Integer),
+    Column("children_failed", Integer),
+    Column("children_tolerated", Integer),
+    Column("next_child", Integer),
+    _count("base_attempt", SmallInteger),
+    _json("input", nullable=True),
+    _text("waiting_for", nullable=True),
     PrimaryKeyConstraint("task_id", "name"),
     _one_of("queue", Queue),
     _one_of("status", StageStatus),
     _check("pending_needs", "pending_needs >= 0"),
     _check("attempt", "attempt > 0"),
+    _check("base_attempt", "base_attempt >= 0"),
     postgresql_partition_by="RANGE (task_id)",
 )
 
@@ -252,12 +350,79 @@ task_stage_logs = Table(
         "event",
         (
             *(f"task.{event}" for event in ("submitted", "completed", "failed", "cancelled")),
+            *(f"task.{event}" for event in ("paused", "resumed", "undoing", "rerun")),
             *(f"stage.{event}" for event in ("ready", "started", "completed", "failed", "skipped")),
             *(f"stage.{event}" for event in ("retrying", "cancelled", "late")),
+            *(f"stage.{event}" for event in ("awaiting", "answered", "spread")),
         ),
     ),
     postgresql_partition_by="RANGE (task_id)",
 )
+
+task_timers = Table(
+    "task_timers",
+    metadata,
+    _id("task_id"),
+    _text("stage"),
+    _id("project_id"),
+    _time("due_at", nullable=False),
+    Column("day_budget", Boolean, nullable=False, server_default=text("false")),
+    PrimaryKeyConstraint("task_id", "stage"),
+    Index("task_timers_due", "due_at"),
+    Index("task_timers_day_budget", "project_id", "task_id", "stage", postgresql_where=text("day_budget")),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    _project(),
+    _text("scope"),
+    _text("name"),
+    _text("by"),
+    _text("reason", nullable=True),
+    _created_at(),
+    PrimaryKeyConstraint("project_id", "scope", "name"),
+    _one_of("scope", ("template", "queue")),
+)
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _id("project_id"),
+    _id("task_id"),
+    _text("stage"),
+    _text("template_name"),
+    Column("template_version", Integer, nullable=False),
+    _text("queue"),
+    _text("capability"),
+    _count("attempt", SmallInteger, default=None),
+    _text("error_code"),
+    _json("error"),
+    _time("failed_at", nullable=False),
+    _text("status", default=LetterStatus.OPEN),
+    _text("decided_by", nullable=True),
+    _time("decided_at"),
+    _text("reason", nullable=True),
+    _one_of("status", LetterStatus),
+    Index("dead_letters_task", "task_id"),
+)
+_letter = dead_letters.c
+Index("dead_letters_project_status", _letter.project_id, _letter.status, _letter.id.desc())
+Index("dead_letters_project_template", _letter.project_id, _letter.template_name, _letter.id.desc())
+Index("dead_letters_project_error", _letter.project_id, _letter.error_code, _letter.id.desc())
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _id("project_id"),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    _text("by"),
+    _text("action"),
+    _text("target"),
+    _json("detail", default="{}"),
+)
+Index("audit_entries_project_id", audit_entries.c.project_id, audit_entries.c.id.desc())
 
 agents = Table(
     "agents",

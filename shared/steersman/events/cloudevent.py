@@ -21,8 +21,3 @@ def of_fact(fact: Fact) -> dict[str, Any]:
         "datacontenttype": "application/json",
         "data": {"task_id": str(fact.task_id), "stage": fact.stage, "attempt": fact.attempt, **fact.detail},
     }
-
-
-def ends_task(event_type: str) -> bool:
-    """Say whether an event of this type is the last of its task."""
-    return event_type in {f"steersman.task.{end}.v1" for end in ("completed", "failed", "cancelled")}

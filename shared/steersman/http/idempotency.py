@@ -8,7 +8,7 @@ from uuid import UUID
 from steersman.db.connection import Database
 from steersman.errors import Conflict, Fault, InvalidInput, KeyReused
 from steersman.http import idempotency_store
-from steersman.http.request import KeptAnswer
+from steersman.http.request import KeptAnswer, Request
 from steersman.ids import DEFAULT_PROJECT_ID
 from steersman.json import dumps, loads
 
@@ -45,6 +45,43 @@ def once(
     response: dict[str, Any] = loads(dumps(action()))
     idempotency_store.keep(database, answer, response)
     return response
+
+
+def asked(request: Request, body: Any, *, project_id: UUID = DEFAULT_PROJECT_ID) -> KeptAnswer | None:
+    """Return under which key and for which body an answer would be kept, or None for a request without a key."""
+    if request.idempotency_key is None:
+        return None
+    return KeptAnswer(
+        project_id=project_id,
+        route=request.route,
+        key=request.idempotency_key,
+        request_hash=fingerprint(body),
+        response={},
+    )
+
+
+def kept_with(
+    database: Database, answer: KeptAnswer | None, action: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the kept answer to a request, or what `action` returns, which keeps it by `keep` in its transaction.
+
+    For actions that are not harmless to repeat. Raises KeyReused as `once` does.
+    """
+    if answer is None:
+        return action()
+    known = replay(database, answer)
+    if known is not None:
+        return known
+    try:
+        return action()
+    except Conflict as exc:
+        return replay_after(exc, database, answer)
+
+
+def keep(database: Database, answer: KeptAnswer | None, response: dict[str, Any]) -> None:
+    """Keep the answer to a request, inside the transaction that makes it true; nothing without a key."""
+    if answer is not None:
+        idempotency_store.keep(database, answer, loads(dumps(response)))
 
 
 def replay(database: Database, asked: KeptAnswer) -> dict[str, Any] | None:

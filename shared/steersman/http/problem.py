@@ -43,6 +43,7 @@ STATUSES: dict[type[SteersmanError], int] = {
     WrongContentType: 415,
     errors.KeyReused: 422,
     errors.InvalidInput: 422,
+    errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.RateLimited: 429,
@@ -53,6 +54,7 @@ STATUSES: dict[type[SteersmanError], int] = {
 
 TITLES = {
     400: "The request cannot be read",
+    403: "Not allowed",
     404: "Not found",
     405: "This method is not allowed here",
     409: "The state does not allow this",

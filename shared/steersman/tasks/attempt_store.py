@@ -10,10 +10,12 @@ from psycopg.types.json import Jsonb
 
 from steersman.db.arrays import documents, ids, plain, texts
 from steersman.db.connection import Database
+from steersman.ids import new_id
 from steersman.json import dumps_text
 from steersman.tasks.log_store import Fact, facts_of
 from steersman.tasks.named_sql import sql
 from steersman.tasks.planner import Decision, LeaseLost, describe
+from steersman.tasks.words import StageStatus
 
 OUTCOMES = frozenset({"stage.completed", "stage.skipped", "stage.retrying", "stage.failed"})
 
@@ -42,6 +44,7 @@ class Outcome(NamedTuple):
     quality: float | None = None
     attempt: int | None = None
     output_text: str | None = None  # the output's JSON where it is known already
+    leaves_children: bool = False  # whether tasks that it started may still be open
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,20 @@ def judge(database: Database, leases: Sequence[Lease]) -> list[dict[str, Any]]:
 def renew(database: Database, leases: Sequence[Lease], *, lease_s: float) -> int:
     """Keep leases for another `lease_s` and return how many are still held."""
     return len(database.run(sql("renew"), {**_keys(sorted(leases, key=_order)), "lease_s": lease_s}))
+
+
+def put_back(
+    database: Database, waiting: Sequence[tuple[Lease, str]], *, patience_s: float
+) -> list[dict[str, Any]]:
+    """Give up leases whose attempts wait for what is named beside each.
+
+    The sweep leaves them alone for `patience_s` more than others. Returns task_id and stage of those still held.
+    """
+    ordered = sorted(waiting, key=lambda one: _order(one[0]))
+    keys = _keys([lease for lease, _ in ordered])
+    return database.run(
+        sql("put_back"), {**keys, "waiting_for": texts(name for _, name in ordered), "patience_s": patience_s}
+    )
 
 
 def complete(database: Database, outcomes: Sequence[Outcome]) -> Completion:
@@ -150,6 +167,7 @@ def _results(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "ends_sink": plain(decision.ends_sink for decision in decisions),
         "gives_output": plain(decision.gives_task_output for decision in decisions),
         "qualities": plain(one.quality for one in outcomes),
+        "letters": ids(new_id() if one.decision.status is StageStatus.FAILED else None for one in outcomes),
     }
 
 
@@ -160,7 +178,8 @@ def _output_text(one: Outcome) -> str | None:
 
 def _failures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     errors = documents(outcome.decision.error for outcome in outcomes)
-    return {**_keys(outcomes), **_costs(outcomes), "errors": errors}
+    letters = ids(new_id() for _ in outcomes)
+    return {**_keys(outcomes), **_costs(outcomes), "errors": errors, "letters": letters}
 
 
 def _lateness(outcomes: Sequence[Outcome]) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import ceil
 from time import monotonic
 from typing import Any, NamedTuple
@@ -15,31 +15,53 @@ from steersman.agents import selection
 from steersman.agents.job import Provenance, StageJob, StageResult
 from steersman.agents.registry import Registry
 from steersman.agents.selection import Candidate
-from steersman.errors import AgentError, Fault, InvalidResult, NoAgent, StageTimeout, SteersmanError
+from steersman.errors import (
+    AgentError,
+    Fault,
+    InvalidResult,
+    NoAgent,
+    StageTimeout,
+    SteersmanError,
+    Unavailable,
+)
 from steersman.failpoints import Reach, unarmed
 from steersman.json import dumps, loads
+from steersman.tasks import budgets
+from steersman.tasks.attempt_payloads import in_waves, kept
 from steersman.tasks.attempt_store import Lease, Outcome
+from steersman.tasks.expressions import ExpressionFailed
+from steersman.tasks.limits import Chosen
+from steersman.tasks.payloads import Payloads, any_references
 from steersman.tasks.planner import (
-    BudgetSpent,
     DeadlinePassed,
     Decision,
-    ExpressionFailed,
     LeaseLost,
     Plan,
     describe,
 )
+from steersman.tasks.references import MAX_PAYLOAD_BYTES
+from steersman.tasks.special import next_step
 from steersman.tasks.storable import surely_storable, unstorable
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
+from steersman.tasks.ways import Awaiting, Child, Children, ChildrenFailed, Held
+from steersman.tasks.words import StageStatus
 
-MAX_OUTPUT_BYTES = 256 * 1024
+MAX_MODEL_BYTES = 1000
 MAX_COST_USD = 1_000_000
 MAX_TOKENS = 10**12
 MAX_PARALLEL_AGENTS = 16
+MAX_ALTERNATIVES = 5  # agents that are asked for a place instead of the one that is preferred
 QUICK_S = 0.02  # of agents that answer sooner, nobody need be told that they are at work
 
 Answer = StageResult | SteersmanError
+Step = Decision | Answer | Awaiting | Children | Held | None
+ChildrenOf = Callable[[UUID, str, bool], list[Child]]
 # Called while agents are at work, with the seconds since they began; returns after how many it is to be called again.
 WhileRunning = Callable[[float], float]
+# Told whom each attempt was given to, before any agent is asked; may take attempts away or give them to others.
+Admit = Callable[["Choice"], None]
+# Says how attempts wait whose projects' budgets of the day are spent, by the project's id as a text.
+SpentDays = Callable[[Sequence["Attempt"]], Mapping[str, Awaiting]]
 
 
 class Attempt(NamedTuple):
@@ -48,6 +70,11 @@ class Attempt(NamedTuple):
     row: Mapping[str, Any]
     plan: Plan
     job: StageJob
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether stages of its task may wait: for an answer, a time, or a budget."""
+        return self.plan.template.waits or self.row["budget_usd"] is not None or "budget_tokens" in self.aside
 
     @property
     def lease(self) -> Lease:
@@ -59,10 +86,30 @@ class Attempt(NamedTuple):
         """Whether the worker of the attempt before fell silent."""
         return (self.row["last_error"] or {}).get("code") == LeaseLost.code
 
+    @property
+    def aside(self) -> Mapping[str, Any]:
+        """What few attempts have (sql/claim.sql): an answer or a time waited for, tasks started, a pause."""
+        return self.row["aside"] or {}
+
+    @property
+    def undoes(self) -> bool:
+        """Whether the task fails already, and the stage undoes another."""
+        return "failing" in self.aside
+
+    @property
+    def number(self) -> int:
+        """Which attempt of this run of the task it is: rules of retries do not count those of earlier runs."""
+        return self.job.attempt - self.base_attempt
+
+    @property
+    def base_attempt(self) -> int:
+        """How many attempts there were before the task was run again last; 0 when it never was."""
+        return int(self.aside.get("base_attempt", 0))
+
     @classmethod
     def of(cls, row: Mapping[str, Any], project_id: UUID, plan: Plan) -> "Attempt":
         """Build an attempt from a row of `attempt_store.claim`."""
-        earlier = row["earlier"] or {}
+        earlier, edited = row["earlier"] or {}, (row["aside"] or {}).get("input")
         stage = plan.stage(row["stage"])
         visible = plan.visible(stage.name, {name: entry[1] for name, entry in earlier.items()})
         job = StageJob(
@@ -73,63 +120,173 @@ class Attempt(NamedTuple):
             attempt=row["attempt"],
             timeout_s=stage.timeout_s,
             correlation_id=row["correlation_id"],
-            input=row["input"],
+            input=row["input"] if edited is None else edited,
             results=visible,
             provenance=_Provenances({name: earlier[name] for name in visible if name in earlier}),
         )
         return cls(row, plan, job)
 
 
-class Runner:
-    """Runs attempts with the agents of a registry."""
+Hold = Callable[[Sequence["Attempt"]], None]
 
-    def __init__(self, registry: Registry, rng: random.Random, reach: Reach = unarmed) -> None:
+
+class Ran(NamedTuple):
+    """What came of claimed attempts: each is in one of these."""
+
+    outcomes: list[Outcome]
+    awaiting: list[tuple[Attempt, Awaiting]]
+    spreading: list[tuple[Attempt, Children]]
+    held: list[Attempt]
+
+    def add(self, others: "Ran") -> None:
+        """Take what came of others too."""
+        self.outcomes.extend(others.outcomes)
+        self.awaiting.extend(others.awaiting)
+        self.spreading.extend(others.spreading)
+        self.held.extend(others.held)
+
+
+class Runner:
+    """Runs attempts with the agents of a registry; `children_of` returns the tasks that a stage started last.
+
+    Without their outputs it returns some that failed.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        rng: random.Random,
+        reach: Reach = unarmed,
+        *,
+        children_of: ChildrenOf,
+        payloads: Payloads | None = None,
+        paused: Callable[[Attempt], bool] = lambda _: False,
+        spent_days: SpentDays = lambda _: {},
+    ) -> None:
         self._reach = reach
+        self._payloads = payloads or Payloads()
+        self._children_of = children_of
+        self._paused = paused
+        self._spent_days = spent_days
         self._registry = registry
         self._rng = rng
         self._pool = ThreadPoolExecutor(max_workers=MAX_PARALLEL_AGENTS, thread_name_prefix="agent")
 
-    def run(self, attempts: Sequence[Attempt], while_running: WhileRunning) -> list[Outcome]:
-        """Return one outcome for each attempt, in any order; nothing is raised for an agent's failure."""
-        outcomes: list[Outcome] = []
-        choice = _Choice(self._registry)
-        for attempt in attempts:
-            decision = self._settled(attempt)
-            if decision is None and not choice.add(attempt):
-                decision = self._failed(attempt, _no_agent(attempt))
-            if decision is not None:
-                outcomes.append(_outcome(attempt, decision))
+    def run(
+        self,
+        attempts: Sequence[Attempt],
+        while_running: WhileRunning,
+        admit: Admit = lambda _: None,
+        hold: Hold = lambda _: None,
+    ) -> Ran:
+        """Return what came of each attempt, in any order; nothing is raised for an agent's failure.
+
+        `hold` is given what may not begin now, and `admit` what may, before any agent is asked. Where attempts see more
+        large values than fit into memory, they run in waves, one after the other.
+        """
+        began = monotonic()
+        latest = began + MAX_STAGE_TIMEOUT_S
+        jobs = [attempt.job for attempt in attempts]
+        if not any_references(jobs):
+            return self._run(attempts, jobs, while_running, latest, admit, hold)
+        ran = Ran([], [], [], [])
+        for wave in in_waves(attempts):
+            before = monotonic() - began
+            if any(ran) and before + max(attempt.job.timeout_s for attempt in wave) > MAX_STAGE_TIMEOUT_S:
+                late = Unavailable("the worker has no time left for so many large values; try again")
+                ran.outcomes.extend(self.given_up(attempt, late) for attempt in wave)
+                continue
+            since = partial(_since, before, while_running) if any(ran) else while_running
+            whole = self._payloads.whole_jobs([attempt.job for attempt in wave])
+            ran.add(self._run(wave, whole, since, latest, admit, hold))
+        return ran
+
+    def _run(
+        self,
+        attempts: Sequence[Attempt],
+        jobs: Sequence[StageJob | SteersmanError],
+        while_running: WhileRunning,
+        latest: float,
+        admit: Admit,
+        hold: Hold,
+    ) -> Ran:
+        """Run attempts on their `jobs`, whole or an error each, in no longer than `latest` (monotonic)."""
+        ran = Ran([], [], [], [])
+        choice = Choice(self._registry)
+        spent_days = self._spent_days(attempts)
+        for claimed, whole in zip(attempts, jobs, strict=True):
+            attempt, step = self._looked_at(claimed, whole, spent_days)
+            if step is not None:
+                self._sort(ran, attempt, step)
+            elif not choice.add(attempt):
+                ran.outcomes.append(_outcome(attempt, self.failed(attempt, _no_agent(attempt))))
+        if ran.held:
+            hold(ran.held)
+        admit(choice)
         calls = [
-            _Call(candidate, group, self._start(candidate, group)) for candidate, group in choice.groups()
+            _Call(candidate, group, self._start(candidate, group), latest)
+            for candidate, group in choice.groups()
         ]
         _await(calls, while_running)
         for call in calls:
             for attempt, answer in zip(call.group, call.answers(), strict=True):
-                outcomes.append(self._after(attempt, call.candidate, answer))
-        return outcomes
+                ran.outcomes.append(self._after(attempt, call.candidate, answer))
+        return ran._replace(outcomes=kept(ran.outcomes, attempts, self._payloads, self.failed))
 
-    def _settled(self, attempt: Attempt) -> Decision | None:
+    def _looked_at(
+        self, attempt: Attempt, whole: StageJob | SteersmanError, spent_days: Mapping[str, Awaiting]
+    ) -> tuple[Attempt, Step]:
+        """Return an attempt with its whole job, and what is decided of it before any agent is asked."""
+        if isinstance(whole, SteersmanError):
+            return attempt, self.failed(attempt, whole)
+        if whole is not attempt.job:
+            attempt = attempt._replace(job=whole)
+        return attempt, self._settled(attempt, spent_days)
+
+    def given_up(self, attempt: Attempt, error: SteersmanError) -> Outcome:
+        """Return the outcome of an attempt that ended with an error before any agent was asked."""
+        return _outcome(attempt, self.failed(attempt, error))
+
+    def _sort(self, ran: Ran, attempt: Attempt, step: Step) -> None:
+        if isinstance(step, Decision):
+            ran.outcomes.append(_outcome(attempt, step))
+        elif isinstance(step, Awaiting):
+            ran.awaiting.append((attempt, step))
+        elif isinstance(step, Children):
+            ran.spreading.append((attempt, step))
+        elif isinstance(step, Held):
+            ran.held.append(attempt)
+        elif step is not None:
+            ran.outcomes.append(self._after(attempt, None, step))
+
+    def _settled(self, attempt: Attempt, spent_days: Mapping[str, Awaiting]) -> Step:
         """Decide the attempts that need no agent, or must not get one."""
         plan, job, row = attempt.plan, attempt.job, attempt.row
+        if (row["aside"] is not None and row["aside"]["paused"]) or self._paused(attempt):
+            return Held()
         if row["deadline_passed"]:
             return plan.fatal(describe(DeadlinePassed("the task's deadline has passed")))
-        budget = row["budget_usd"]
-        if budget is not None and row["cost_usd"] >= Decimal(budget) and row["cost_usd"] > 0:
-            return plan.fatal(describe(BudgetSpent(f"the task's budget of {budget} USD is spent")))
-        retry = plan.stage(job.stage).retry
-        if job.attempt > (retry.max_attempts if attempt.lease_lost else retry.most_attempts):
-            return self._failed(attempt, LeaseLost("the worker of the last attempt fell silent"))
+        if waits := _out_of_budget(attempt, spent_days):
+            return waits
+        stage = plan.stage(job.stage)
+        if attempt.number > (stage.retry.max_attempts if attempt.lease_lost else stage.retry.most_attempts):
+            return self.failed(attempt, LeaseLost("the worker of the last attempt fell silent"))
         try:
             if not plan.wanted(job.stage, job.input, job.results):
+                if attempt.undoes:  # what it would undo was not done; those before it are undone all the same
+                    return _undone(attempt, None, None)._replace(status=StageStatus.SKIPPED)
                 return plan.skipped(job.stage)
         except ExpressionFailed as exc:
-            return self._failed(attempt, exc)
+            return self.failed(attempt, exc)
         schema = plan.schema(job.stage, "input_schema")
         if schema and (faults := schema.faults({"input": job.input, "results": job.results}, "job")):
             error = InvalidResult("what the stage was given does not match its input_schema", faults=faults)
             error.retryable = False
-            return self._failed(attempt, error)
-        return None
+            return self.failed(attempt, error)
+        if stage.calls_agent:
+            return None
+        children = partial(self._children_of, job.task_id, job.stage)
+        return next_step(stage, job, _unfinished(attempt), row["started_at"], children)
 
     def _start(self, candidate: Candidate, group: Sequence[Attempt]) -> "Future[list[Answer]]":
         def call() -> list[Answer]:
@@ -138,24 +295,52 @@ class Runner:
 
         return self._pool.submit(call)
 
-    def _after(self, attempt: Attempt, candidate: Candidate, answer: Answer) -> Outcome:
+    def _after(self, attempt: Attempt, candidate: Candidate | None, answer: Answer) -> Outcome:
         if isinstance(answer, StageResult):
             try:
                 text = _checked(attempt, answer)
             except InvalidResult as exc:
+                # What no agent gave comes out the same another time.
+                exc.retryable = attempt.plan.stage(attempt.job.stage).calls_agent
                 answer = exc
             else:
-                decision = attempt.plan.completed(attempt.job.stage, answer.output)
+                if attempt.undoes:
+                    decision = _undone(attempt, answer.output, None)
+                else:
+                    decision = attempt.plan.completed(attempt.job.stage, answer.output)
                 return _outcome(attempt, decision, candidate, answer, text)
-        return _outcome(attempt, self._failed(attempt, answer, candidate), candidate)
+        return _outcome(attempt, self.failed(attempt, answer, candidate), candidate)
 
-    def _failed(
-        self, attempt: Attempt, error: SteersmanError, candidate: Candidate | None = None
-    ) -> Decision:
-        decision = attempt.plan.failed(attempt.job.stage, attempt.job.attempt, error, self._rng)
+    def failed(self, attempt: Attempt, error: SteersmanError, candidate: Candidate | None = None) -> Decision:
+        """Decide what follows a failed attempt."""
+        decision = attempt.plan.failed(attempt.job.stage, attempt.number, error, self._rng)
         if candidate and decision.error:
             decision.error["agent"] = candidate.name  # type: ignore[index]
+        if attempt.undoes and decision.status is not StageStatus.READY:
+            return _undone(attempt, None, decision.error)
         return decision
+
+
+def _unfinished(attempt: Attempt) -> Mapping[str, Any]:
+    """Return the aside of an attempt, without the tasks that an attempt before has given up."""
+    if (attempt.row["last_error"] or {}).get("code") != ChildrenFailed.code:
+        return attempt.aside
+    return {name: value for name, value in attempt.aside.items() if name != "children"}
+
+
+def _undone(attempt: Attempt, output: Mapping[str, Any] | None, error: Mapping[str, Any] | None) -> Decision:
+    then = attempt.aside["answer"].get("then")
+    return attempt.plan.undone(then, output, error)
+
+
+def _out_of_budget(attempt: Attempt, spent_days: Mapping[str, Awaiting]) -> Awaiting | None:
+    """Return how an attempt waits that may not begin while a budget is spent; what undoes is never stopped by one."""
+    waits = budgets.of_task(attempt.row, attempt.aside)
+    if waits is None and spent_days:
+        waits = spent_days.get(attempt.row["project_id"])
+    if waits is None or attempt.undoes or budgets.begun(attempt.aside):
+        return None
+    return waits
 
 
 def _allowed_s(group: Sequence[Attempt]) -> float:
@@ -164,7 +349,7 @@ def _allowed_s(group: Sequence[Attempt]) -> float:
     return min(group[0].job.timeout_s * waves, MAX_STAGE_TIMEOUT_S)
 
 
-class _Choice:
+class Choice:
     """The agents chosen for a batch: attempts of the same agent and time limit make one call."""
 
     def __init__(self, registry: Registry) -> None:
@@ -187,23 +372,63 @@ class _Choice:
             return False
         if len(able) > 1:
             self._load[candidate.id] += 1
-        self._groups.setdefault((id(candidate), job.timeout_s), (candidate, []))[1].append(attempt)
+        self._give(attempt, candidate)
         return True
+
+    def _give(self, attempt: Attempt, candidate: Candidate) -> None:
+        key = (id(candidate), attempt.job.timeout_s)
+        self._groups.setdefault(key, (candidate, []))[1].append(attempt)
+
+    def agents(self) -> Iterator[Candidate]:
+        return (candidate for candidate, _ in self._groups.values())
+
+    def projects(self) -> Iterator[UUID]:
+        return (UUID(int=project_id) for _, project_id in self._able)
+
+    def chosen(self) -> list[Chosen]:
+        """Return each attempt with its agent, and behind it others that could do it, the better first."""
+        return [
+            Chosen(attempt, [candidate, *self._others(attempt, candidate)])
+            for candidate, group in self._groups.values()
+            for attempt in group
+        ]
+
+    def _others(self, attempt: Attempt, candidate: Candidate) -> list[Candidate]:
+        job = attempt.job
+        able = self._able[job.capability, job.project_id.int]
+        if len(able) == 1:
+            return []
+        avoid = (attempt.row["last_error"] or {}).get("agent")
+        ranked = selection.ranked(able, project_id=job.project_id, load=self._load, avoid=avoid)
+        return [other for other in ranked if other is not candidate][:MAX_ALTERNATIVES]
+
+    def regroup(self, given: Iterable[tuple[Attempt, Candidate]]) -> None:
+        """Give these attempts, and no others, to these agents."""
+        self._groups = {}
+        for attempt, candidate in given:
+            self._give(attempt, candidate)
 
     def groups(self) -> Collection[tuple[Candidate, list[Attempt]]]:
         return self._groups.values()
 
 
 class _Call:
-    """A call of one agent for a group of attempts, under way. Agents run side by side: each has its own time."""
+    """A call of one agent for a group of attempts, under way. Agents run side by side: each has its own time.
+
+    None has longer than `latest` (monotonic): loading large values takes its time from the slowest.
+    """
 
     def __init__(
-        self, candidate: Candidate, group: Sequence[Attempt], future: "Future[list[Answer]]"
+        self,
+        candidate: Candidate,
+        group: Sequence[Attempt],
+        future: "Future[list[Answer]]",
+        latest: float,
     ) -> None:
         self.candidate = candidate
         self.group = group
         self.future = future
-        self.until = monotonic() + _allowed_s(group)
+        self.until = min(monotonic() + _allowed_s(group), latest)
 
     def answers(self) -> list[Answer]:
         """Return the agent's answers, one for each attempt; what went wrong becomes the answer of all."""
@@ -223,6 +448,11 @@ class _Call:
         if len(answers) != count:
             return [InvalidResult(f"agent '{name}' gave {len(answers)} results for {count} jobs")] * count
         return answers
+
+
+def _since(before_s: float, while_running: WhileRunning, waited_s: float) -> float:
+    """Tell of the time of the waves before, too: leases are renewed by it."""
+    return while_running(before_s + waited_s)
 
 
 def _await(calls: Sequence[_Call], while_running: WhileRunning) -> None:
@@ -250,9 +480,18 @@ def _checked(attempt: Attempt, result: StageResult) -> str:
         raise InvalidResult("the result cannot be stored", faults=faults)
     if faults := _wrong_measures(result):
         raise InvalidResult("the result's measures are out of range", faults=faults)
-    if len(output) + len(model) > MAX_OUTPUT_BYTES:
-        size = len(output) + len(model)
-        raise InvalidResult(f"the result has {size} bytes; at most {MAX_OUTPUT_BYTES} are allowed")
+    if len(output) > MAX_PAYLOAD_BYTES:
+        fans_out = attempt.plan.stage(attempt.job.stage).for_each is not None
+        advice = (
+            "set for_each.collect: false to keep counts only"
+            if fans_out
+            else "store what is large and return its address"
+        )
+        raise InvalidResult(
+            f"the output has {len(output)} bytes; at most {MAX_PAYLOAD_BYTES} are allowed: {advice}"
+        )
+    if len(model) > MAX_MODEL_BYTES:
+        raise InvalidResult(f"the model's name has {len(model)} bytes; at most {MAX_MODEL_BYTES} are allowed")
     schema = attempt.plan.schema(attempt.job.stage, "output_schema")
     if schema and (faults := schema.faults(loads(output), "output")):
         raise InvalidResult("the result does not match the stage's output_schema", faults=faults)
@@ -299,6 +538,7 @@ def _outcome(
         quality=result.quality if result else None,
         attempt=attempt.job.attempt,
         output_text=output_text,
+        leaves_children=bool(attempt.aside.get("children_open")),
     )
 
 

@@ -7,8 +7,9 @@ lane that gets work, one Redis pipeline. What can be decided without I/O is deci
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import ceil, inf
 from typing import Any
 from uuid import UUID
@@ -19,11 +20,17 @@ from steersman.db.connection import Database
 from steersman.errors import Unavailable
 from steersman.failpoints import Reach, unarmed
 from steersman.ids import new_id
-from steersman.tasks import attempt_store, unsent_store
-from steersman.tasks.attempt_store import Completion, Lease, Outcome
-from steersman.tasks.attempts import Attempt, Runner
+from steersman.tasks import attempt_store, undo_store, unsent_store, waiting_store
+from steersman.tasks.attempt_store import Lease, Outcome
+from steersman.tasks.attempts import Attempt, Choice, Ran, Runner
+from steersman.tasks.day_budgets import DayBudgets
+from steersman.tasks.families import Families, NestedFailed
+from steersman.tasks.gate import Gate
+from steersman.tasks.limits import Admission, Limits
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.log_store import Fact
+from steersman.tasks.pauses import Pauses
+from steersman.tasks.payloads import Payloads
 from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
 from steersman.tasks.resending import Warn, resend
@@ -39,13 +46,14 @@ PATIENCE_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # waits for a database that does not tak
 
 @dataclass(frozen=True)
 class Message:
-    """An SQS message as a stage function receives it from `lane` of its queue."""
+    """An SQS message as a stage function receives it from `lane` of its queue; `group` is whom it is for."""
 
     id: str
     body: str
     queue: str
     lane: str
     receive_count: int = 1
+    group: str = ""
 
 
 @dataclass
@@ -59,13 +67,30 @@ class Report:
 
 @dataclass
 class _Batch:
-    """What was claimed: attempts and leases, whether their start was told, stages to mend, views that may be stale."""
+    """What was claimed from a lane: attempts and leases, whether their start was told, tasks (as numbers) whose stages
+    were given back, stages that need not wait after all, facts of tasks that were stopped, stages to mend, stale views.
+    """
 
+    lane: str = ""  # empty: as the priority says
     leases: list[Lease] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     told: bool = False
+    held: set[int] = field(default_factory=set)
+    freed: list[dict[str, Any]] = field(default_factory=list)
+    stopped: list[Fact] = field(default_factory=list)
     mend: list[tuple[UUID, str]] = field(default_factory=list)
     stale_views: list[UUID] = field(default_factory=list)
+    admissions: list[Admission] = field(default_factory=list)
+    gone: list[Job] = field(default_factory=list)  # for which a place may be kept that they do not need
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What storing results did: the facts, stages whose results had taken effect before, facts of stopped tasks."""
+
+    facts: list[Fact]
+    repeated: list[tuple[UUID, str]]
+    stopped: list[Fact]
 
 
 class Engine:
@@ -81,6 +106,9 @@ class Engine:
         plans: Plans,
         lanes: tuple[Lane, ...],
         warn: Warn,
+        payloads: Payloads | None = None,
+        limits: Limits | None = None,
+        day_budgets: DayBudgets | None = None,
         rng: random.Random | None = None,
         reach: Reach = unarmed,
         sleep: Callable[[float], None] = time.sleep,
@@ -94,45 +122,71 @@ class Engine:
         self._lanes = lanes
         self._lane_of = {str(priority): lane_for(priority, lanes) for priority in Priority}
         self._warn = warn
-        self._runner = Runner(registry, rng or random.Random(), reach)  # noqa: S311 - jitter, not a secret
+        rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
+        self._families = Families(
+            database=database,
+            queues=queues,
+            plans=plans,
+            payloads=payloads,
+            lanes=lanes,
+            publish=self._publish,
+            reach=reach,
+        )
+        self._pauses = Pauses(database)
+        self._runner = Runner(
+            registry,
+            rng,
+            reach,
+            children_of=self._families.results,
+            payloads=payloads,
+            paused=self._pauses.stop,
+            spent_days=day_budgets.spent if day_budgets else lambda _: {},
+        )
+        self._gate = Gate(database, queues, limits, warn, rng) if limits else None
 
     def run(self, messages: Sequence[Message], time_left_s: Callable[[], float] = lambda: inf) -> Report:
-        """Do a batch of messages, up to MAX_JOBS jobs at a time; jobs that there is no time for are sent again.
+        """Do a batch of messages of one queue and lane, up to MAX_JOBS jobs at a time.
 
+        Jobs that there is no time for are sent again.
         Unavailable (of the database) means that all messages must be delivered again.
         """
         report = Report()
         jobs = self._unpack(messages, report)
         for start in range(0, len(jobs), MAX_JOBS):
             if start and time_left_s() < MAX_JOBS_S:
-                self._postpone(jobs[start:], messages[0], report)
+                self._postpone(jobs[start:], messages, report)
                 break
-            if not self._do(jobs[start : start + MAX_JOBS], report):
+            if not self._do(jobs[start : start + MAX_JOBS], messages[0].lane, report):
                 report.failed_messages = [message.id for message in messages]
                 break
         return report
 
-    def _do(self, jobs: Sequence[Job], report: Report) -> bool:
+    def _do(self, jobs: Sequence[Job], lane: str, report: Report) -> bool:
         """Do some jobs from claim to send; False means that their messages must come again."""
         self._reach("engine.received")
         batch = self._claim(jobs, report)
-        outcomes = self._runner.run(batch.attempts, lambda waited_s: self._while_running(batch, waited_s))
+        batch.lane = lane if lane in self._lanes else ""
+        ran = self._runner.run(
+            batch.attempts,
+            lambda waited_s: self._while_running(batch, waited_s),
+            lambda choice: self._admit(batch, choice, report),
+            lambda held: self._hold(batch, held),
+        )
         self._reach("engine.ran")
-        facts: list[Fact] = []
-        if outcomes:
-            completion = self._complete(outcomes)
-            facts = completion.facts
-            batch.mend += completion.repeated
-            self._reach("engine.completed")
-        for outcome in outcomes:
-            report.counts[str(outcome.decision.status)] += 1
+        facts = self._carry_out(ran, batch)
+        self._count(ran, report)
         report.facts += facts
         try:
-            self._send(batch.attempts, outcomes, facts)
+            self._send(batch, ran, facts)
             self._reach("engine.sent")
+            if self._gate:
+                self._gate.give_way(batch.admissions, [*batch.gone, *_without_place(ran)], ran.outcomes)
             # After the followers are sent: they need not wait until somebody was told (docs/adr/0005).
             self._publish(facts)
             self._reach("engine.published")
+            self._families.ended(facts)
+            self._families.told(batch.stopped)
+            resend(self._queues, batch.freed, self._lanes)
             self._mend(batch)
         except Unavailable as exc:
             # Results are stored, but their followers may not be sent: the same messages come again, are found
@@ -141,9 +195,117 @@ class Engine:
             return False
         return True
 
-    def _postpone(self, jobs: Sequence[Job], message: Message, report: Report) -> None:
+    def _carry_out(self, ran: Ran, batch: "_Batch") -> list[Fact]:
+        """Store what came of the attempts; return the facts."""
+        # What agents gave comes first: nothing that fails after it has it done again.
+        facts = self._keep(ran.outcomes, batch)
+        self._reach("engine.completed")
+        for attempt, children in ran.spreading:
+            try:
+                facts += self._families.spread(attempt, children)
+            except NestedFailed as exc:
+                given_up = self._runner.given_up(attempt, exc)
+                facts += self._keep([given_up], batch)
+                ran.outcomes.append(given_up)
+        if ran.awaiting:
+            facts += waiting_store.wait(self._database, ran.awaiting)
+            # A budget may have been raised just before: nobody else looks at it again. (That of a day has its time.)
+            if unsure := {one.job.task_id for one, waits in ran.awaiting if waits.error and not waits.due_at}:
+                batch.freed += waiting_store.unspent(self._database, sorted(unsure))
+        waits = {attempt.job.task_id for attempt in batch.attempts if attempt.may_wait}
+        if waits and ran.outcomes:
+            waiting_store.settle(self._database, sorted(waits))
+        return facts
+
+    def _keep(self, outcomes: Sequence[Outcome], batch: "_Batch") -> list[Fact]:
+        """Store outcomes, if there are any; return the facts."""
+        if not outcomes:
+            return []
+        stored = self._store(batch.attempts, outcomes)
+        batch.mend += stored.repeated
+        batch.stopped += stored.stopped
+        return list(stored.facts)
+
+    def _store(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome]) -> "_Stored":
+        """Store results, and with them the end of what ends by them: tasks to be undone, tasks that nobody waits for.
+
+        A database that is away is waited for, because another attempt costs more.
+        """
+        store = partial(self._complete, attempts, outcomes)
+        for patience_s in PATIENCE_S:
+            try:
+                return store()
+            except Unavailable as exc:
+                self._warn("results were not stored yet", {"reason": exc.message})
+                self._sleep(patience_s)
+        return store()
+
+    def _complete(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome]) -> "_Stored":
+        failed = {one.task_id.int for one in outcomes if one.decision.error is not None}
+        spread = {
+            one.job.task_id.int
+            for one in attempts
+            if failed and one.plan.template.spreads and one.job.task_id.int in failed
+        }
+
+        def store() -> "_Stored":
+            completion = attempt_store.complete(self._database, outcomes)
+            facts, stopped = completion.facts, list[Fact]()
+            if undone := self._undo(attempts, outcomes, facts):
+                ours = {one.job.task_id.int for one in attempts}
+                facts = facts + [fact for fact in undone if fact.task_id.int in ours]
+                stopped += [fact for fact in undone if fact.task_id.int not in ours]
+            stopped += self._stop_children(spread, outcomes, facts)
+            return _Stored(facts, completion.repeated, stopped)
+
+        ends_more = spread or any(one.leaves_children or one.decision.undoes_task for one in outcomes)
+        return self._database.together(store) if ends_more else store()
+
+    def _undo(
+        self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome], facts: Sequence[Fact]
+    ) -> list[Fact]:
+        """Begin to undo the tasks of templates that say how, of which a stage has failed for good."""
+        doomed = {one.task_id.int: one for one in outcomes if one.decision.undoes_task}
+        if not doomed:
+            return []
+        told = {fact.task_id.int for fact in facts if fact.event == "stage.failed"}
+        plans = {attempt.job.task_id.int: attempt.plan for attempt in attempts}
+        found = [one for number, one in doomed.items() if number in told]
+        errors = [(one.task_id, {**(one.decision.error or {}), "stage": one.stage}) for one in found]
+        return undo_store.undo(self._database, errors, [plans[one.task_id.int] for one in found])
+
+    def _stop_children(
+        self, spread: Collection[int], outcomes: Sequence[Outcome], facts: Sequence[Fact]
+    ) -> list[Fact]:
+        """Cancel tasks that nobody waits for any more: their stage went on without them, or its task failed."""
+        stages: list[tuple[UUID, str | None]] = [
+            (one.task_id, one.stage) for one in outcomes if one.leaves_children
+        ]
+        stages += [
+            (fact.task_id, None)
+            for fact in facts
+            if fact.event == "task.failed" and fact.task_id.int in spread
+        ]
+        return self._families.stop(stages)
+
+    def _hold(self, batch: "_Batch", held: Sequence[Attempt]) -> None:
+        """Give back what is paused, before agents are asked: nobody is told that it has started."""
+        if freed := waiting_store.hold(self._database, held):
+            self._pauses.forget()
+            batch.freed += freed
+        batch.held |= {attempt.job.task_id.int for attempt in held}
+
+    def _count(self, ran: Ran, report: Report) -> None:
+        for outcome in ran.outcomes:
+            report.counts[str(outcome.decision.status)] += 1
+        for name, found in (("awaiting", ran.awaiting), ("spread", ran.spreading), ("held", ran.held)):
+            if found:
+                report.counts[name] += len(found)
+
+    def _postpone(self, jobs: Sequence[Job], messages: Sequence[Message], report: Report) -> None:
         report.counts["postponed"] += len(jobs)
-        self._queues.send([Delivery(message.queue, message.lane, job) for job in jobs])
+        left = set(jobs)
+        self._queues.send([one for message in messages for one in _again(message) if one.job in left])
 
     def _unpack(self, messages: Sequence[Message], report: Report) -> list[Job]:
         """Return the jobs to claim, the latest attempt of each stage. Redelivered packs are split, not run."""
@@ -158,7 +320,7 @@ class Engine:
                 continue
             if message.receive_count > 1 and len(pack) > 1:
                 # One of them may have killed the worker: each goes on alone, so that it takes no other with it.
-                self._queues.send_alone([Delivery(message.queue, message.lane, job) for job in pack])
+                self._queues.send_alone(_again(message))
                 report.counts["split"] += len(pack)
                 continue
             for job in pack:
@@ -176,7 +338,10 @@ class Engine:
         plans = self._plans_of({row["template_id"] for row in rows})
         projects = {text: UUID(text) for text in {row["project_id"] for row in rows}}
         for row in rows:
-            attempt = Attempt.of(row, projects[row["project_id"]], plans[row["template_id"]])
+            plan = plans[row["template_id"]]
+            if row["aside"] is not None and (only_stage := row["aside"].get("only_stage")):
+                plan = plan.of_item(only_stage)
+            attempt = Attempt.of(row, projects[row["project_id"]], plan)
             batch.attempts.append(attempt)
             if attempt.lease_lost:
                 # Who held the lease before may have told nobody.
@@ -190,10 +355,14 @@ class Engine:
 
     def _judge(self, refused: Sequence[Lease], batch: "_Batch", report: Report) -> None:
         """Account for jobs that are not ours. A busy one is dropped: its lease has a holder, or the sweep."""
+        ended: set[tuple[UUID, str]] = set()
         for row in attempt_store.judge(self._database, refused):
             report.counts[row["verdict"]] += 1
             if row["verdict"] in {"done", "stale"}:
                 batch.mend.append((row["task_id"], row["stage"]))
+            if row["verdict"] != "busy":
+                ended.add((row["task_id"], row["stage"]))
+        batch.gone += [Job(*one[:3]) for one in refused if (one.task_id, one.stage) in ended]
 
     def _plans_of(self, template_ids: set[str]) -> dict[str, Plan]:
         found = self._plans.of(UUID(text) for text in template_ids)
@@ -202,7 +371,8 @@ class Engine:
     def _while_running(self, batch: "_Batch", waited_s: float) -> float:
         """Tell followers that agents are at work, and keep their leases; return after how long to be called again."""
         if not batch.told:
-            self._publish([_started(attempt) for attempt in batch.attempts])
+            begun = [one for one in batch.attempts if one.job.task_id.int not in batch.held]
+            self._publish([_started(attempt) for attempt in begun])
             batch.told = True
             self._reach("engine.started")
         if waited_s >= RENEW_S:
@@ -210,26 +380,36 @@ class Engine:
                 attempt_store.renew(self._database, batch.leases, lease_s=LEASE_S)
             except Unavailable as exc:
                 self._warn("leases were not renewed", {"reason": exc.message})
+            if self._gate:
+                for admission in batch.admissions:
+                    self._gate.keep(admission)
         return RENEW_S
 
-    def _complete(self, outcomes: Sequence[Outcome]) -> Completion:
-        """Store results; a database that is away is waited for, because another attempt costs more."""
-        for patience_s in PATIENCE_S:
-            try:
-                return attempt_store.complete(self._database, outcomes)
-            except Unavailable as exc:
-                self._warn("results were not stored yet", {"reason": exc.message})
-                self._sleep(patience_s)
-        return attempt_store.complete(self._database, outcomes)
+    def _admit(self, batch: "_Batch", choice: Choice, report: Report) -> None:
+        """Keep back the attempts for which a limit leaves no place."""
+        if self._gate is None:
+            return
+        admission = self._gate.admit(choice, lambda one, job: self._delivery(one, batch.lane, job))
+        if admission is None:
+            return
+        batch.admissions.append(admission)
+        if admission.refused:
+            away = {_place(one.attempt) for one in admission.refused}
+            batch.attempts = [attempt for attempt in batch.attempts if _place(attempt) not in away]
+            batch.leases = [attempt.lease for attempt in batch.attempts]
+            report.counts["waiting"] += len(away)
 
-    def _send(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome], facts: Sequence[Fact]) -> None:
-        """Send what became ready, what is tried again, and the dead letters."""
-        by_task = {attempt.job.task_id.int: attempt for attempt in attempts}
-        retried = [one for one in outcomes if one.decision.retry_delay_s]
+    def _send(self, batch: "_Batch", ran: Ran, facts: Sequence[Fact]) -> None:
+        """Send what became ready, what is tried again or waits for a while, and the dead letters."""
+        by_task = {attempt.job.task_id.int: attempt for attempt in batch.attempts}
+        retried = [one for one in ran.outcomes if one.decision.retry_delay_s]
         delays = {(one.task_id, one.stage): one.decision.retry_delay_s for one in retried}
         failed = {fact.task_id.int for fact in facts if fact.event == "task.failed"}
         deliveries: list[Delivery] = []
         letters: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        # What these free may have had attempts before: only the rows know how many.
+        resumed = {attempt.job.task_id.int for attempt in batch.attempts if attempt.base_attempt}
+        freeing: set[UUID] = set()
         for fact in facts:
             attempt = by_task[fact.task_id.int]
             if fact.event == "stage.failed":
@@ -241,24 +421,37 @@ class Engine:
                 delay_s = delays.get((fact.task_id, stage)) or 0.0
                 job = Job(fact.task_id, stage, (fact.attempt or 1) + 1)
                 if delay_s <= MAX_DELAY_S:  # else the sweep sends it when its time has come
-                    deliveries.append(self._delivery(attempt, job, ceil(delay_s)))
+                    deliveries.append(self._delivery(attempt, batch.lane, job, ceil(delay_s)))
+            if resumed and fact.frees and fact.task_id.int in resumed:
+                freeing.add(fact.task_id)
+                continue
             for freed in fact.frees or ():
-                deliveries.append(self._delivery(attempt, Job(fact.task_id, freed, 1)))
+                deliveries.append(self._delivery(attempt, batch.lane, Job(fact.task_id, freed, 1)))
+        for attempt, waits in ran.awaiting:
+            left_s = (waits.due_at - attempt.row["started_at"]).total_seconds() if waits.due_at else inf
+            if left_s <= MAX_DELAY_S:  # else the sweep sends it when its time has come
+                job = Job(attempt.job.task_id, attempt.job.stage, attempt.job.attempt)
+                deliveries.append(self._delivery(attempt, batch.lane, job, ceil(left_s)))
         self._queues.send(deliveries)
+        if freeing:
+            resend(self._queues, unsent_store.ready_stages(self._database, sorted(freeing)), self._lanes)
         self._send_dead(letters)
 
     def _send_dead(self, letters: Mapping[str, Sequence[dict[str, Any]]]) -> None:
         for queue, dead in letters.items():
             self._queues.send_dead(queue, dead)
 
-    def _delivery(self, attempt: Attempt, job: Job, delay_s: int = 0) -> Delivery:
+    def _delivery(self, attempt: Attempt, lane: str, job: Job, delay_s: int = 0) -> Delivery:
+        """Address a job to the lane that its task is in; by its priority where that lane is gone."""
+        row = attempt.row
         queue = attempt.plan.stage(job.stage).queue
-        return Delivery(queue, self._lane_of[attempt.row["priority"]], job, delay_s)
+        return Delivery(queue, lane or self._lane_of[row["priority"]], job, delay_s, row["project_id"])
 
     def _mend(self, batch: "_Batch") -> None:
         """A job found done or replaced may come again because its worker died before it sent and told: do that now."""
         mended = sorted({task_id for task_id, _ in batch.mend})
         if mended:
+            self._families.wake(mended)
             resend(self._queues, unsent_store.ready_stages(self._database, mended), self._lanes)
             letters: dict[str, list[dict[str, Any]]] = defaultdict(list)
             for row in unsent_store.dead_stages(self._database, batch.mend):
@@ -277,6 +470,25 @@ class Engine:
         except Unavailable as exc:
             # Postgres has the truth; readers rebuild what Redis lacks.
             self._warn("events were not published", {"reason": exc.message})
+
+
+def _again(message: Message) -> list[Delivery]:
+    """Return what sends the jobs of a message once more, the way it came; nothing for one that is not ours."""
+    try:
+        pack = unpack(message.body)
+    except ValueError:
+        return []
+    return [Delivery(message.queue, message.lane, job, 0, message.group) for job in pack]
+
+
+def _without_place(ran: Ran) -> list[Job]:
+    """Return the jobs for which a place may be kept that they do not need: what is held, or waits."""
+    found = [*ran.held, *(attempt for attempt, _ in ran.awaiting)] if ran.held or ran.awaiting else []
+    return [Job(one.job.task_id, one.job.stage, one.job.attempt) for one in found]
+
+
+def _place(attempt: Attempt) -> tuple[int, str]:
+    return attempt.job.task_id.int, attempt.job.stage
 
 
 def _started(attempt: Attempt) -> Fact:

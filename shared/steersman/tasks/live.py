@@ -4,8 +4,9 @@
                      most are looked at when they have ended, or never. Behind an id an e: only its end is waited for
   task:{id}:events   stream, one event an entry (`_entry`); either whole from the task's first event on, or absent
   task:{id}:ended    stream of one entry, there from the task's end on: who waits for that blocks on it
-  task:{id}:view     hash: epoch and ended (of the stream), has:{event} for each of its events, version (grows with
-                     every event), body (the cached view) with body_version and body_until
+  task:{id}:view     hash: epoch (of the stream), has:{event} for each of its events, ended and resumed (the ids of the
+                     last such events; the later one tells how the task stands), version (grows with every event), body
+                     (the cached view) with body_version and body_until
 
 A task's keys carry the hash tag {task id}, so that they share a shard. They live for 10 minutes after its end, and for
 half a day to a day without an event. Everything may vanish at any moment. Who watches says so before reading the
@@ -29,7 +30,7 @@ from steersman.cache.connection import translated_errors
 from steersman.errors import Fault, InvalidInput
 from steersman.events import cloudevent
 from steersman.json import dumps, loads
-from steersman.tasks.log_store import Fact
+from steersman.tasks.log_store import ENDS, RERUN, Fact
 
 WATCHED = "steersman:watched"
 WATCHED_S = 120  # a follower asks again every 25 s
@@ -37,7 +38,6 @@ MANY = 10  # tasks: to name more than these, only to hear that nobody watches an
 AFTER_END_S = 600
 SILENT_S = 86_400
 MAX_POSITION = 2**64
-ENDS = frozenset({"task.completed", "task.failed", "task.cancelled"})
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 RUNNING_VIEW_S = 5  # a view whose last event was lost in a crash is wrong for at most this long
@@ -56,24 +56,35 @@ local function live(seconds)
   redis.call('EXPIRE', stream, seconds)
   redis.call('EXPIRE', view, seconds)
 end
+-- Note the ids of an end and of a resumption, '0' for none; say whether the task has ended as far as is known here.
+local function over(ended, resumed)
+  local known = redis.call('HMGET', view, 'ended', 'resumed')
+  ended = math.max(tonumber(ended), tonumber(known[1] or '0'))
+  resumed = math.max(tonumber(resumed), tonumber(known[2] or '0'))
+  if ended > 0 then redis.call('HSET', view, 'ended', string.format('%.0f', ended)) end
+  if resumed > 0 then redis.call('HSET', view, 'resumed', string.format('%.0f', resumed)) end
+  return ended > resumed
+end
 """
 
-# KEYS: stream, view, ended. ARGV: '1' when the task's end is among the events, then each event
+# KEYS: stream, view, ended. ARGV: the ids of the last end and resumption among the events or '0', then each event
 _PUBLISH = (
     _SCRIPT
     + """
-local known = redis.call('HMGET', view, 'epoch', 'rebuilding', 'ended')
+local known = redis.call('HMGET', view, 'epoch', 'rebuilding')
 local kept = known[2] or known[1] and redis.call('EXISTS', stream) == 1
 redis.call('HINCRBY', view, 'version', 1)
-if ARGV[1] == '1' then redis.call('HSET', view, 'ended', '1') end
-if kept then for i = 2, #ARGV do append(ARGV[i]) end end
-if ARGV[1] == '1' then
+local ended = over(ARGV[1], ARGV[2])
+if kept then for i = 3, #ARGV do append(ARGV[i]) end end
+if ended and ARGV[1] ~= '0' then
   redis.call('XADD', KEYS[3], 'MAXLEN', '1', '*', 'ended', '1')
   redis.call('EXPIRE', KEYS[3], AFTER_END_S)
+elseif not ended and ARGV[2] ~= '0' then
+  redis.call('DEL', KEYS[3])
 end
-if known[3] or ARGV[1] == '1' then
+if ended then
   live(AFTER_END_S)
-elseif redis.call('TTL', view) < SILENT_S / 2 then
+elseif ARGV[2] ~= '0' or redis.call('TTL', view) < SILENT_S / 2 then
   live(SILENT_S)
 end
 """
@@ -100,7 +111,7 @@ redis.call('EXPIRE', view, AFTER_END_S)
 """
 )
 
-# ARGV: epoch, '1' when the task's end is among the events, then each event of the log. What was
+# ARGV: epoch, the ids of the last end and resumption among the events or '0', then each event of the log. What was
 # published since the log was read (kept, because `begin_rebuild` comes before) follows behind; none comes twice.
 _REBUILD = (
     _SCRIPT
@@ -108,14 +119,13 @@ _REBUILD = (
 local published = {}
 if not whole() then
   published = redis.call('XRANGE', stream, '-', '+')
-  local version = redis.call('HGET', view, 'version') or '0'
-  local ended = redis.call('HEXISTS', view, 'ended') == 1
+  local known = redis.call('HMGET', view, 'version', 'ended', 'resumed')
   redis.call('DEL', stream, view)
-  redis.call('HSET', view, 'epoch', ARGV[1], 'version', version)
-  if ended then redis.call('HSET', view, 'ended', '1') end
+  redis.call('HSET', view, 'epoch', ARGV[1], 'version', known[1] or '0')
+  over(known[2] or '0', known[3] or '0')
 end
-if ARGV[2] == '1' then redis.call('HSET', view, 'ended', '1') end
-for i = 3, #ARGV do append(ARGV[i]) end
+over(ARGV[2], ARGV[3])
+for i = 4, #ARGV do append(ARGV[i]) end
 for _, entry in ipairs(published) do append(entry[2][2]) end
 live(AFTER_END_S)
 """
@@ -127,6 +137,18 @@ if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'body', ARGV[2], 'body_until', ARGV[3], 'body_version', ARGV[1])
 if redis.call('TTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[4]) end
 return 1
+"""
+
+
+# KEYS: view, ended. ARGV: id of the resumption
+_REOPEN = """
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  redis.call('HDEL', KEYS[1], 'body')
+  if tonumber(redis.call('HGET', KEYS[1], 'resumed') or '0') < tonumber(ARGV[1]) then
+    redis.call('HSET', KEYS[1], 'resumed', ARGV[1])
+  end
+end
+if tonumber(redis.call('HGET', KEYS[1], 'ended') or '0') < tonumber(ARGV[1]) then redis.call('DEL', KEYS[2]) end
 """
 
 
@@ -187,6 +209,23 @@ class LiveTasks:
         awaited = [end and next(until) is not None for end in ended]
         return [of_task for of_task, *asked in zip(tasks, watched, awaited, strict=True) if any(asked)]
 
+    def reopen(self, facts: Sequence[Fact]) -> None:
+        """Tell that tasks which had ended run again: no view, follower or waiter is answered by their old end.
+
+        One round trip more than `publish`, for any number of tasks.
+        """
+        self.publish(facts)
+        with translated_errors(), self._redis.pipeline(transaction=False) as pipeline:
+            for fact in facts:
+                # What nobody watches was told nothing: what is left of it must not say that the task has ended.
+                pipeline.eval(_REOPEN, 2, _keys(fact.task_id)[1], _ended_key(fact.task_id), fact.id)
+            pipeline.execute()
+
+    def forget_end(self, task_id: UUID) -> None:
+        """Wake nobody any more by an end that a resumption has undone."""
+        with translated_errors():
+            self._redis.delete(_ended_key(task_id))
+
     def watch(self, task_id: UUID, *, only_end: bool = False) -> bool:
         """Have events of a task (or its end only) told here for two minutes from now on; say if they were already."""
         with translated_errors():
@@ -230,7 +269,6 @@ class LiveTasks:
         facts = sorted((_fact(task_id, entry[1][b"event"]) for entry in entries), key=lambda fact: fact.id)
         events = [cloudevent.of_fact(fact) for fact in facts]
         end = entries[-1][0].decode() if entries else start
-        ended = ended or any(cloudevent.ends_task(event["type"]) for event in events)
         return EventPage(events, _cursor(epoch, end), ended)
 
     def wait_for_end(self, task_id: UUID, wait_s: float) -> bool:
@@ -290,15 +328,15 @@ class LiveTasks:
     def _snapshot(self, stream: str, view: str, asked_epoch: str, position: str) -> Any:
         """Return the stream's epoch (None: there is no whole stream), whether its task has ended, and the entries."""
         with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.hmget(view, ["epoch", "ended"])
+            pipeline.hmget(view, ["epoch", "ended", "resumed"])
             pipeline.exists(stream)
             pipeline.xrange(stream, min=f"({position}")
-            (epoch, ended), there, entries = pipeline.execute()
+            (epoch, ended, resumed), there, entries = pipeline.execute()
         if epoch is None or not there:
             return None, False, []
         if epoch.decode() != asked_epoch:
             return self._snapshot(stream, view, epoch.decode(), "0-0")
-        return epoch.decode(), ended is not None, entries
+        return epoch.decode(), int(ended or 0) > int(resumed or 0), entries
 
 
 def _member(task_id: UUID, only_end: bool) -> bytes:
@@ -315,9 +353,11 @@ def _ended_key(task_id: UUID) -> str:
 
 
 def _arguments(facts: Sequence[Fact]) -> list[Any]:
-    """Return what scripts take of events: whether the task's end is among them, then each event."""
+    """Return what scripts take of events: the ids of the last end and of the last resumption, then each event."""
     events = sorted((event for fact in facts for event in fact.each()), key=lambda event: event.id)
-    return ["1" if any(event.event in ENDS for event in events) else "0", *map(_entry, events)]
+    ended = [event.id for event in events if event.event in ENDS]
+    resumed = [event.id for event in events if event.event == RERUN]
+    return [*(ids[-1] if ids else 0 for ids in (ended, resumed)), *map(_entry, events)]
 
 
 def _entry(fact: Fact) -> bytes:

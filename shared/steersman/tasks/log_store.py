@@ -8,6 +8,9 @@ from uuid import UUID
 from steersman.db.connection import Database
 from steersman.json import loads
 
+ENDS = frozenset({"task.completed", "task.failed", "task.cancelled"})
+RERUN = "task.rerun"
+
 
 class Fact(NamedTuple):
     """A line of a task's log: what happened, to which stage (None: to the task), as the database recorded it.
@@ -52,6 +55,12 @@ class Fact(NamedTuple):
 def facts_of(rows: list[tuple[Any, ...]]) -> list[Fact]:
     """Return log lines, oldest first; the columns of `rows` are those of Fact, in its order."""
     return sorted((Fact(*row) for row in rows), key=lambda fact: fact.id)
+
+
+def has_ended(log: Sequence[Fact]) -> bool:
+    """Say whether a task has ended, of which these are the events in order: one that was resumed since has not."""
+    turns = [fact.event for fact in log if fact.event in ENDS or fact.event == RERUN]
+    return bool(turns) and turns[-1] != RERUN
 
 
 def facts(database: Database, task_id: UUID, *, after: int = 0) -> list[Fact]:

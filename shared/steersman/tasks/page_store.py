@@ -9,11 +9,13 @@ from steersman.db.connection import Database
 from steersman.tasks.words import Priority
 
 PAGE_BYTES = 4_000_000  # Lambda answers with at most 6 MB
-# Measured as Lambda sends it, text within JSON, where each quote takes two bytes; what does not fit stays behind.
+# Measured as Lambda sends it, text within JSON, where each quote takes two bytes; what does not fit stays behind. Of an
+# output that lies in the bucket its own bytes are counted.
 _FITTING = """
     SELECT * FROM (
       SELECT t.*, lead(t.id) OVER newest_first IS NOT NULL AS more, row_number() OVER newest_first AS place,
-             sum(octet_length(to_json(concat(t.labels, t.output, t.error))::text)) OVER newest_first AS bytes
+             sum(octet_length(to_json(concat(t.labels, t.output, t.error))::text)
+                 + coalesce((t.output -> '$payload' ->> 'bytes')::int, 0)) OVER newest_first AS bytes
       FROM ({rows}) t WINDOW newest_first AS (ORDER BY t.id DESC ROWS UNBOUNDED PRECEDING)
     ) t WHERE bytes <= %(bytes)s OR place = 1 ORDER BY id DESC"""
 
@@ -45,7 +47,11 @@ def page(
     used = {name: value for name, value in filters.items() if value is not None}
     # An array of one, and the project in the order: else the planner may walk the tasks of all projects by id.
     where = " AND ".join(
-        ["t.project_id = ANY(ARRAY[%(project_id)s]::uuid[])", *(conditions[name] for name in used)]
+        [
+            "t.project_id = ANY(ARRAY[%(project_id)s]::uuid[])",
+            "t.parent_task_id IS NULL",
+            *(conditions[name] for name in used),
+        ]
     )
     if before is not None:
         where += " AND t.id < %(before)s"

@@ -5,21 +5,21 @@ to the same model.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-
 from steersman.errors import AgentError, AgentThrottled, RateLimited, StageTimeout, SteersmanError
+from steersman.tasks import expressions
 from steersman.tasks.schema import Schema
 from steersman.tasks.template import Backoff, Stage, Template
-from steersman.tasks.words import FailureKind, OnError, StageStatus
+from steersman.tasks.words import FailureKind, OnError, StageKind, StageStatus
 
 Result = Mapping[str, Any] | None
+# What a template computes once.
+_COMPUTED = tuple(name for name, value in vars(Template).items() if isinstance(value, cached_property))
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,20 @@ class NewStage:
     status: StageStatus
 
 
+class Renewed(NamedTuple):
+    """A stage of an ended task that is done anew when the task runs again."""
+
+    name: str
+    status: StageStatus
+    pending_needs: int
+
+
 class Decision(NamedTuple):
     """What becomes of one attempt.
 
     `status` is the stage's new status; READY means that it is tried again after `retry_delay_s`.
-    `fails_task` ends the whole task with `error`. `releases` are the stages that now wait for one need less.
+    `fails_task` ends the whole task with `error`; `undoes_task` does so when what it did is undone. `releases` are
+    the stages that now wait for one need less.
     """
 
     status: StageStatus
@@ -46,9 +55,15 @@ class Decision(NamedTuple):
     error: Mapping[str, Any] | None = None
     retry_delay_s: float | None = None
     fails_task: bool = False
+    undoes_task: bool = False
     releases: tuple[str, ...] = ()
     ends_sink: bool = False
     gives_task_output: bool = False
+
+    @property
+    def ends_badly(self) -> bool:
+        """Whether the task fails of this, at once or when what it did is undone."""
+        return self.fails_task or self.undoes_task
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,7 @@ class Plan:
     version: int
     template: Template
     _schemas: dict[tuple[str, str], Schema | None] = field(default_factory=dict)
+    _of_items: dict[str, "Plan"] = field(default_factory=dict)
 
     @cached_property
     def new_stages(self) -> tuple[NewStage, ...]:
@@ -71,7 +87,7 @@ class Plan:
                 len(stage.needs),
                 StageStatus.PENDING if stage.needs else StageStatus.READY,
             )
-            for position, stage in enumerate(self.template.stages)
+            for position, stage in enumerate(self.template.planned)
         )
 
     @cached_property
@@ -84,6 +100,28 @@ class Plan:
         """The compiled schema of a task's input, or None where the template has none."""
         document = self.template.input_schema
         return Schema(document) if document is not None else None
+
+    def of_item(self, name: str) -> "Plan":
+        """Return the plan of one item of a fan-out: this stage alone, without needs."""
+        if name not in self._of_items:
+            alone = self.stage(name).model_copy(
+                update={
+                    "needs": (),
+                    "when": None,
+                    "for_each": None,
+                    "undo": None,
+                    "on_error": OnError.FAIL,
+                    "fallback": None,
+                }
+            )
+            template = self.template.model_copy(
+                update={"stages": (alone,), "output": None, "input_schema": None}
+            )
+            # A copy keeps what was computed of the whole.
+            for computed in _COMPUTED:
+                template.__dict__.pop(computed, None)
+            self._of_items[name] = Plan(self.template_id, self.version, template)
+        return self._of_items[name]
 
     def stage(self, name: str) -> Stage:
         return self.template.by_name[name]
@@ -100,17 +138,16 @@ class Plan:
         when = self.stage(name).when
         if when is None:
             return True
-        try:
-            return bool(jmespath.search(when, {"input": task_input, "results": results}))
-        except JMESPathError as exc:
-            # The library's own words hold the value.
-            raise ExpressionFailed(f"`when` cannot be applied: {type(exc).__name__}") from exc
+        return bool(expressions.evaluate("when", when, {"input": task_input, "results": results}))
 
     def schema(self, name: str, kind: str) -> Schema | None:
-        """Return the compiled `input_schema` or `output_schema` of a stage, or None where it has none."""
+        """Return the compiled `input_schema` or `output_schema` of a stage, or None where it has none.
+
+        Those of a fan-out are for its items, not for their list.
+        """
         key = (name, kind)
         if key not in self._schemas:
-            document = getattr(self.stage(name), kind)
+            document = None if self.stage(name).for_each else getattr(self.stage(name), kind)
             self._schemas[key] = None if document is None else Schema(document)
         return self._schemas[key]
 
@@ -125,7 +162,7 @@ class Plan:
         stage = self.stage(name)
         reason = describe(error)
         kind = kind_of(error)
-        rule, throttled = stage.retry.rule(kind), kind is FailureKind.THROTTLED
+        rule, throttled = _rule(stage, kind), kind is FailureKind.THROTTLED
         if rule is not None and attempt < rule.max_attempts:
             delay = retry_delay_s(rule, attempt, rng, at_least_s=error.retry_after_s if throttled else None)
             return Decision(status=StageStatus.READY, error=reason, retry_delay_s=delay)
@@ -135,9 +172,42 @@ class Plan:
             return self._ended(name, StageStatus.COMPLETED, output=stage.fallback, error=reason)
         return self.fatal(reason)
 
+    def undone(self, then: str | None, output: Result, error: Mapping[str, Any] | None) -> Decision:
+        """End a stage that undoes another; `then` undoes what completed before that, whether this one could or not."""
+        return Decision(
+            status=StageStatus.COMPLETED if error is None else StageStatus.FAILED,
+            output=output,
+            error=error,
+            releases=(then,) if then else (),
+            ends_sink=then is None,
+        )
+
+    def reset(self, from_stages: Collection[str], statuses: Mapping[str, StageStatus]) -> tuple[Renewed, ...]:
+        """Return the stages of an ended task that are done anew, in template order.
+
+        These are `from_stages`, what did not end well, and all that comes after them; every other stage keeps its
+        result. They are ready where none of their needs is among them, else they wait for those that are.
+        """
+        well = (StageStatus.COMPLETED, StageStatus.SKIPPED)
+        begins = {name for name, status in statuses.items() if status not in well}.union(from_stages)
+        anew = {
+            stage.name
+            for stage in self.template.planned
+            if stage.name in begins or not begins.isdisjoint(self.template.ancestors[stage.name])
+        }
+        waits = {name: sum(need in anew for need in self.stage(name).needs) for name in anew}
+        return tuple(
+            Renewed(
+                stage.name, StageStatus.PENDING if waits[stage.name] else StageStatus.READY, waits[stage.name]
+            )
+            for stage in self.template.planned
+            if stage.name in anew
+        )
+
     def fatal(self, reason: Mapping[str, Any]) -> Decision:
-        """End the stage and its task, whatever the template says: the deadline or the budget is gone."""
-        return Decision(status=StageStatus.FAILED, error=reason, fails_task=True)
+        """End the stage and its task, whatever the template says of errors."""
+        undoes = bool(self.template.undoes)
+        return Decision(status=StageStatus.FAILED, error=reason, fails_task=not undoes, undoes_task=undoes)
 
     def _ended(
         self, name: str, status: StageStatus, *, output: Result = None, error: Mapping[str, Any] | None = None
@@ -160,6 +230,14 @@ def kind_of(error: SteersmanError) -> FailureKind | None:
     if isinstance(error, (AgentThrottled, RateLimited)):
         return FailureKind.THROTTLED
     return FailureKind.TIMEOUT if isinstance(error, StageTimeout) else None
+
+
+def _rule(stage: Stage, kind: FailureKind | None) -> Backoff | None:
+    """Return what holds for a failure, or None when it is final. Who said no is not asked again, and what items failed
+    of has been tried again by them.
+    """
+    asks_again = stage.calls_agent or (stage.kind is StageKind.TASK and not stage.for_each)
+    return stage.retry.rule(kind) if asks_again or kind is not FailureKind.PERMANENT else None
 
 
 def retry_delay_s(
@@ -193,13 +271,6 @@ class BudgetSpent(AgentError):
     """The task's budget is spent before its end."""
 
     code = "budget_spent"
-    retryable = False
-
-
-class ExpressionFailed(AgentError):
-    """A stage's `when` cannot be applied to the results that it reads."""
-
-    code = "expression_failed"
     retryable = False
 
 

@@ -11,9 +11,10 @@ Warn = Callable[[str, Mapping[str, Any]], None]  # takes what went wrong, and fa
 
 
 def resend(queues: StageQueues, rows: Sequence[Mapping[str, Any]], lanes: tuple[Lane, ...]) -> None:
-    """Send a job for each row (task_id, stage, queue, attempt, priority and, if it must wait, delay_s).
+    """Send a job for each row (task_id, project_id, stage, queue, attempt, priority and, if it must wait, delay_s).
 
-    What must wait for longer than a message can is left to the sweep.
+    Into the lane of its priority, whichever it had: what was lost need not wait behind a flood once more. What must
+    wait for longer than a message can is left to the sweep.
     """
     queues.send(
         [
@@ -22,6 +23,7 @@ def resend(queues: StageQueues, rows: Sequence[Mapping[str, Any]], lanes: tuple[
                 lane_for(Priority(row["priority"]), lanes),
                 Job(row["task_id"], row["stage"], row["attempt"]),
                 ceil(row.get("delay_s", 0)),
+                str(row["project_id"]),
             )
             for row in rows
             if row.get("delay_s", 0) <= MAX_DELAY_S

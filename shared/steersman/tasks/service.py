@@ -1,6 +1,6 @@
 """What people ask of tasks: read, list, follow, cancel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
@@ -11,9 +11,12 @@ from steersman.errors import Conflict, NotFound, Unavailable
 from steersman.events import cloudevent
 from steersman.http import cursors
 from steersman.json import dumps, loads
-from steersman.tasks import log_store, page_store, task_store
+from steersman.tasks import family_store, log_store, page_store, task_store
 from steersman.tasks.live import EventPage, LiveTasks
+from steersman.tasks.log_store import Fact
+from steersman.tasks.payloads import Payloads
 from steersman.tasks.plans import Plans
+from steersman.tasks.whole_views import BOTH, Value, whole_page, whole_task
 from steersman.tasks.words import TaskStatus
 
 POLL_S = 0.5  # only while Redis is away
@@ -21,18 +24,34 @@ LOOK_S = 2.0  # who waits for an end looks for one of which a dying worker, or a
 
 
 class Tasks:
-    """Reads and changes of tasks for the API."""
+    """Reads and changes of tasks for the API; `ended` brings the ends of tasks to the stages that started them."""
 
     def __init__(
-        self, *, database: Database, live: LiveTasks, plans: Plans, pause: Callable[[float], None] = sleep
+        self,
+        *,
+        database: Database,
+        live: LiveTasks,
+        plans: Plans,
+        payloads: Payloads | None = None,
+        ended: Callable[[Sequence[Fact]], None] = lambda _: None,
+        pause: Callable[[float], None] = sleep,
     ):
+        self._bring_ends = ended
         self._database = database
         self._live = live
         self._plans = plans
+        self._payloads = payloads or Payloads()
         self._pause = pause
 
-    def get(self, task_id: UUID, *, wait_s: float = 0) -> dict[str, Any]:
+    def get(self, task_id: UUID, *, wait_s: float = 0, include: Sequence[Value] = BOTH) -> dict[str, Any]:
         """Return a task with its stages as soon as it has ended, or after `wait_s` as it is then; raise NotFound.
+
+        Large values come whole as `whole_views.whole_task` says; Unavailable is raised where they cannot be read now.
+        """
+        return whole_task(self._view(task_id, wait_s), self._payloads, include=include)
+
+    def _view(self, task_id: UUID, wait_s: float) -> dict[str, Any]:
+        """Return a task with its large values by reference.
 
         It comes from the live view where that is fresh; but an open task that was waited for, from PostgreSQL.
         """
@@ -43,8 +62,7 @@ class Tasks:
             view, version = self._live.view(task_id, only_end=wait_s > 0)
         if view is not None and (wait_s <= 0 or TaskStatus(view["status"]).final):
             return view
-        self._wait_for_end(task_id, until, watched=version is not None)
-        row = self._found(task_id)
+        row = self._ended(task_id, until, watched=version is not None)
         body = dumps(self._shown(row))
         if version is not None and wait_s <= 0:  # who waits is served at once, and few come after
             with suppress(Unavailable):
@@ -66,19 +84,48 @@ class Tasks:
         rows, more = page_store.page(
             self._database, project_id, filters=filters, before=before, limit=limit, outputs=outputs
         )
+        if outputs:
+            whole = whole_page(rows, self._payloads)
+            rows, more = whole, more or len(whole) < len(rows)
         return {"tasks": rows, "next_cursor": cursors.encode("tasks", str(rows[-1]["id"])) if more else None}
 
+    def started(
+        self, task_id: UUID, stage: str, *, status: str | None, cursor: str | None, limit: int
+    ) -> dict[str, Any]:
+        """Return {"tasks", "next_cursor"}: the tasks that a stage started, by item; raise NotFound."""
+        if all(known["name"] != stage for known in self._found(task_id)["stages"]):
+            raise NotFound(f"there is no stage '{stage}' in task {task_id}")
+        after = cursors.decode("started", cursor)
+        rows = family_store.page(
+            self._database,
+            task_id,
+            stage,
+            status=status,
+            after=int(after) if after else -1,
+            limit=limit + 1,
+        )
+        more, rows = len(rows) > limit, rows[:limit]
+        return {
+            "tasks": rows,
+            "next_cursor": cursors.encode("started", str(rows[-1]["item"])) if more else None,
+        }
+
     def cancel(self, task_id: UUID, *, by: str, reason: str | None) -> dict[str, Any]:
-        """Cancel an open task; harmless to repeat. Raise NotFound, or Conflict when it has ended otherwise."""
+        """Cancel an open task; harmless to repeat. Raise NotFound, or Conflict when it has ended otherwise.
+
+        Its large values are left out of the answer, which is kept for repeated requests.
+        """
         error = {"code": "cancelled", "message": reason or "cancelled on request", "by": by}
-        facts = task_store.stop(self._database, [task_id], status=TaskStatus.CANCELLED, errors=[error])
+        facts = task_store.stop(self._database, [task_id], status=TaskStatus.CANCELLED, errors=[error], by=by)
         if facts:
             with suppress(Unavailable):  # readers rebuild what Redis lacks
                 self._live.publish(facts)
+            with suppress(Unavailable):  # what waits for these tasks is told by the sweep
+                self._bring_ends(facts)
         row = self._found(task_id)
         if row["status"] != TaskStatus.CANCELLED:
             raise Conflict(f"the task is {row['status']} already; only an open task can be cancelled")
-        return self._shown(row)
+        return whole_task(self._shown(row), self._payloads, include=())
 
     def events(self, task_id: UUID, *, after: str | None, wait_s: float) -> EventPage:
         """Return the events after a cursor, waiting up to `wait_s` for one; raise NotFound or InvalidInput."""
@@ -119,10 +166,20 @@ class Tasks:
         while True:
             facts = log_store.facts(self._database, task_id)
             events = [cloudevent.of_fact(fact) for fact in facts]
-            ended = any(cloudevent.ends_task(event["type"]) for event in events)
+            ended = log_store.has_ended(facts)
             if len(facts) != known or ended or monotonic() >= until:
                 return EventPage(events if len(facts) != known else [], f"pg.{len(facts)}", ended)
             self._pause(POLL_S)
+
+    def _ended(self, task_id: UUID, until: float, *, watched: bool) -> dict[str, Any]:
+        """Return a task when it has ended, or at `until` (monotonic) as it is then; raise NotFound."""
+        while True:
+            self._wait_for_end(task_id, until, watched=watched)
+            row = self._found(task_id)
+            if monotonic() >= until or TaskStatus(row["status"]).final:
+                return row
+            with suppress(Unavailable):  # we were told of an end after which the task was resumed
+                self._live.forget_end(task_id)
 
     def _wait_for_end(self, task_id: UUID, until: float, *, watched: bool) -> None:
         """Return when a task has ended, or at `until` (monotonic); raise NotFound.
@@ -155,5 +212,17 @@ class Tasks:
     def _shown(self, row: dict[str, Any]) -> dict[str, Any]:
         """Add to each stage what it needs, from its template."""
         plan = self._plans.of([row["template_id"]])[row["template_id"]]
-        stages = [{**stage, "needs": list(plan.stage(stage["name"]).needs)} for stage in row["stages"]]
-        return {**{name: value for name, value in row.items() if name != "template_id"}, "stages": stages}
+        if row["only_stage"]:
+            plan = plan.of_item(row["only_stage"])
+        undoes = plan.template.undoes
+        stages = [
+            {
+                **shown,
+                "needs": list(plan.stage(shown["name"]).needs),
+                "kind": plan.stage(shown["name"]).kind,
+                "undoes": undoes.get(shown["name"]),
+            }
+            for shown in row["stages"]
+        ]
+        hidden = {"template_id", "only_stage"}
+        return {**{name: value for name, value in row.items() if name not in hidden}, "stages": stages}

@@ -71,6 +71,7 @@ def _message(record: Mapping[str, Any], queue: str) -> Message:
         queue=queue,
         lane=lane,
         receive_count=int(attributes.get("ApproximateReceiveCount", 1)),
+        group=attributes.get("MessageGroupId", ""),
     )
 
 

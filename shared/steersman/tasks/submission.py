@@ -1,6 +1,7 @@
 """Accepting tasks: everything that can be wrong is found before anything is stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,24 +9,33 @@ from uuid import UUID
 from steersman.agents import store as agent_store
 from steersman.aws.queues import Delivery, Job, StageQueues
 from steersman.db.connection import Database
-from steersman.errors import Conflict, Fault, InvalidInput, TooLarge, Unavailable
+from steersman.errors import (
+    Conflict,
+    Fault,
+    InvalidInput,
+    SteersmanError,
+    TooLarge,
+    Unavailable,
+)
 from steersman.failpoints import Reach, unarmed
 from steersman.http import idempotency
 from steersman.http.request import KeptAnswer, Request
 from steersman.ids import new_id
 from steersman.json import dumps, loads
 from steersman.projects.service import Projects
-from steersman.tasks import submission_store, template_store, unsent_store
+from steersman.tasks import foreseen, submission_store, template_store, unsent_store
+from steersman.tasks.flood import Flood
 from steersman.tasks.open_work import OpenWork
+from steersman.tasks.payloads import Payloads
 from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
+from steersman.tasks.references import MAX_PAYLOAD_BYTES, goes_apart
 from steersman.tasks.resending import Warn, resend
 from steersman.tasks.submission_store import NewTask
 from steersman.tasks.template import parse_template
 from steersman.tasks.views import TaskSubmission
 from steersman.tasks.words import Lane, StageStatus, TaskStatus, lane_for
 
-MAX_INPUT_BYTES = 64 * 1024
 MAX_FAULTS = 100
 
 
@@ -40,8 +50,10 @@ class Submissions:
         plans: Plans,
         projects: Projects,
         open_work: OpenWork,
+        flood: Flood,
         lanes: tuple[Lane, ...],
         warn: Warn,
+        payloads: Payloads | None = None,
         reach: Reach = unarmed,
     ) -> None:
         self._reach = reach
@@ -50,13 +62,22 @@ class Submissions:
         self._plans = plans
         self._projects = projects
         self._open_work = open_work
+        self._flood = flood
         self._lanes = lanes
         self._warn = warn
+        self._payloads = payloads or Payloads()
 
     def accept(
-        self, submissions: Sequence[TaskSubmission], request: Request, *, single: bool
+        self,
+        submissions: Sequence[TaskSubmission],
+        request: Request,
+        *,
+        single: bool,
+        also: Callable[[NewTask], None] | None = None,
     ) -> dict[str, Any]:
         """Accept all or none and return {"tasks": […]} in their order; `single` shortens the fields of faults.
+
+        `also` is done with a single task as it is stored, in one transaction: not when its answer was kept already.
 
         Raises InvalidInput or TooLarge with every fault found, KeyReused, or Unavailable: then nothing was accepted, or
         nobody could be told of it; the same request with the same Idempotency-Key is safe in both cases.
@@ -66,7 +87,8 @@ class Submissions:
         if keep and (known := idempotency.replay(self._database, keep)) is not None:
             self._begin_again([UUID(task["id"]) for task in known["tasks"]])
             return known
-        tasks, now = self._checked(submissions, request, single)
+        tasks, large, now = self._checked(submissions, request, single)
+        tasks = self._kept(tasks, large)
         response = {
             "tasks": [_accepted(task, sub.project, now) for task, sub in zip(tasks, submissions, strict=True)]
         }
@@ -75,7 +97,10 @@ class Submissions:
         counted = self._count()
         self._reach("submit.begun")
         try:
-            submission_store.submit(self._database, tasks, at=now, keep=keep)
+            if also is not None:
+                submission_store.submit_with(self._database, tasks[0], also, at=now, keep=keep)
+            else:
+                submission_store.submit(self._database, tasks, at=now, keep=keep)
         except Conflict as exc:
             if keep is None:
                 raise
@@ -84,6 +109,11 @@ class Submissions:
         self._begin(tasks, counted)
         self._reach("submit.sent")
         return response
+
+    def check(self, submission: TaskSubmission, request: Request) -> None:
+        """Raise what `accept` would raise for a task that is wrong, and accept nothing."""
+        self._check_projects([submission], single=True)
+        self._checked([submission], request, single=True)
 
     def _check_projects(self, submissions: Sequence[TaskSubmission], single: bool) -> None:
         faults: list[Fault] = []
@@ -111,26 +141,28 @@ class Submissions:
 
     def _checked(
         self, submissions: Sequence[TaskSubmission], request: Request, single: bool
-    ) -> tuple[list[NewTask], datetime]:
+    ) -> tuple[list[NewTask], dict[int, bytes], datetime]:
+        """Return the tasks, the JSON text of large inputs by their tasks' places, and the time; or raise all faults."""
         plans, now = self._find_plans(submissions)
         capabilities = self._find_capabilities(submissions)
-        tasks, faults, too_large = [], [], False
+        tasks, large, faults, too_large = list[NewTask](), dict[int, bytes](), list[Fault](), False
         for number, sub in enumerate(submissions):
             at = "" if single else f"tasks.{number}."
             plan = plans.get((sub.project, sub.template, sub.template_version))
             if plan is None:
                 faults.append(_unknown_template(sub, at))
                 continue
-            found = _input_faults(plan, sub, at)
-            if not found and len(dumps(sub.input)) > MAX_INPUT_BYTES:
-                found = [Fault(f"{at}input", f"is larger than {MAX_INPUT_BYTES // 1024} KiB")]
-                too_large = True
+            found, text = _input_faults(plan, sub, at, now), dumps(sub.input)
+            if not found and len(text) > MAX_PAYLOAD_BYTES:
+                found, too_large = [_too_large(f"{at}input", len(text))], True
             for index, capability in enumerate(sub.requirements):
                 if capability not in capabilities[sub.project]:
                     reason = f"no agent has the capability '{capability}'"
                     found.append(Fault(f"{at}requirements.{index}", reason))
             faults.extend(found)
             if not found:
+                if goes_apart(sub.input, text):
+                    large[len(tasks)] = text
                 tasks.append(_new_task(plan, sub, self._projects.id(sub.project), request, now))
         if faults:
             kind = TooLarge if too_large else InvalidInput
@@ -138,7 +170,16 @@ class Submissions:
                 "the task cannot be accepted" if single else "no task was accepted",
                 faults=tuple(faults[:MAX_FAULTS]),
             )
-        return tasks, now
+        return tasks, large, now
+
+    def _kept(self, tasks: list[NewTask], large: Mapping[int, bytes]) -> list[NewTask]:
+        """Put large inputs into the bucket and their references into the tasks; raise Unavailable."""
+        answers = self._payloads.keep([(tasks[place].id, text) for place, text in large.items()])
+        for place, kept in zip(large, answers, strict=True):
+            if isinstance(kept, SteersmanError):
+                raise kept
+            tasks[place] = replace(tasks[place], input=kept.document())
+        return tasks
 
     def _find_plans(
         self, submissions: Sequence[TaskSubmission]
@@ -171,14 +212,8 @@ class Submissions:
 
         Nobody watches these tasks yet, so nobody is told of them.
         """
-        jobs = [
-            Delivery(stage.queue, lane_for(task.priority, self._lanes), Job(task.id, stage.name, 1))
-            for task in tasks
-            for stage in task.plan.new_stages
-            if stage.status is StageStatus.READY
-        ]
         try:
-            self._queues.send(jobs)
+            self._queues.send(self._first_jobs(tasks, counted))
         except Unavailable as exc:
             if not self._count() and not counted:
                 raise Unavailable(
@@ -189,6 +224,20 @@ class Submissions:
             )
         else:
             self._count()
+
+    def _first_jobs(self, tasks: Sequence[NewTask], cached: bool) -> list[Delivery]:
+        """Return what sends the first jobs of tasks; a cache that is away is not asked who floods."""
+        wanted = [(task.project_id, lane_for(task.priority, self._lanes)) for task in tasks]
+        lanes = [lane for _, lane in wanted]
+        if cached and Lane.BULK in self._lanes:
+            lanes = self._flood.lanes(wanted)
+        groups = {task.project_id.int: str(task.project_id) for task in tasks}
+        return [
+            Delivery(stage.queue, lane, Job(task.id, stage.name, 1), 0, groups[task.project_id.int])
+            for task, lane in zip(tasks, lanes, strict=True)
+            for stage in task.plan.new_stages
+            if stage.status is StageStatus.READY
+        ]
 
     def _begin_again(self, task_ids: Sequence[UUID]) -> None:
         """Make sure that tasks accepted before are begun: who was answered 503 for want of that asks again."""
@@ -210,9 +259,18 @@ def _unknown_template(sub: TaskSubmission, at: str) -> Fault:
     return Fault(f"{at}template_version", f"there is no version {sub.template_version} of '{sub.template}'")
 
 
-def _input_faults(plan: Plan, sub: TaskSubmission, at: str) -> list[Fault]:
+def _input_faults(plan: Plan, sub: TaskSubmission, at: str, now: datetime) -> list[Fault]:
     schema = plan.input_schema
-    return list(schema.faults(sub.input, f"{at}input")) if schema else []
+    faults = list(schema.faults(sub.input, f"{at}input")) if schema else []
+    if faults or not (plan.template.waits or plan.template.spreads):
+        return faults
+    return foreseen.faults(plan.template, sub.input, now, f"{at}input")
+
+
+def _too_large(field: str, size: int) -> Fault:
+    return Fault(
+        field, f"has {size} bytes; the limit is {MAX_PAYLOAD_BYTES} (store it and give its address instead)"
+    )
 
 
 def _new_task(plan: Plan, sub: TaskSubmission, project_id: UUID, request: Request, now: datetime) -> NewTask:

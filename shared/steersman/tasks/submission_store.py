@@ -1,6 +1,6 @@
 """The SQL of accepting tasks: a whole batch in one round trip."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -9,6 +9,10 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from steersman.audit import store as audit_store
+from steersman.audit import words as audit
+from steersman.audit.store import Entry
+from steersman.audit.words import Action
 from steersman.db.arrays import documents, ids, plain, texts
 from steersman.db.connection import Database
 from steersman.http.request import KeptAnswer
@@ -79,3 +83,31 @@ def submit(
             "key_response": Jsonb(keep.response) if keep else None,
         },
     )
+
+
+def submit_with(
+    database: Database,
+    task: NewTask,
+    also: Callable[[NewTask], None],
+    *,
+    at: datetime,
+    keep: KeptAnswer | None = None,
+) -> None:
+    """Accept a task and do what goes with it (`also`) in the same transaction. Raise Conflict as `submit` does."""
+    with database.transaction():
+        submit(database, [task], at=at, keep=keep)
+        also(task)
+
+
+def note_clone(database: Database, task: NewTask, cloned_from: UUID) -> None:
+    """Note of a task what it is a clone of, with its audit entry."""
+    statement = "UPDATE task_histories SET cloned_from = %(origin)s WHERE id = %(id)s"
+    database.run(statement, {"id": task.id, "origin": cloned_from})
+    entry = Entry(
+        project_id=task.project_id,
+        by=task.requested_by,
+        action=Action.TASK_CLONED,
+        target=audit.task(cloned_from),
+        detail={"clone": task.id},
+    )
+    audit_store.add(database, entry)

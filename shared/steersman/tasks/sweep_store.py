@@ -25,7 +25,8 @@ def stranded(
 ) -> Window:
     """Return up to `limit` open stages whose message may be lost, or whose task is past its deadline.
 
-    Looks at `window` open tasks behind `after`. Rows: task_id, stage, queue, attempt, priority, deadline_passed.
+    Looks at `window` open tasks behind `after`.
+    Rows: task_id, project_id, stage, queue, attempt, priority, deadline_passed.
     """
     bounds = {"older_than_s": older_than_s, "limit": limit, "after": after, "window": window}
     rows = database.run(sql("stranded"), bounds)
@@ -49,8 +50,7 @@ def resent(database: Database, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def any_open(database: Database) -> bool:
-    """Say whether any task has not ended."""
+    """Say whether any task goes on; of those that only wait, timers say when to look."""
     statement = """
-        SELECT EXISTS (SELECT FROM task_histories
-                       WHERE status IN ('pending', 'running', 'awaiting', 'retrying')) AS open"""
+        SELECT EXISTS (SELECT FROM task_histories WHERE status IN ('pending', 'running', 'retrying')) AS open"""
     return bool(database.run(statement)[0]["open"])

@@ -4,28 +4,32 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-from jmespath.functions import Functions
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from steersman.errors import Fault, InvalidInput
+from steersman.tasks import expressions
+from steersman.tasks.kind_faults import kind_faults
 from steersman.tasks.schema import Schema
-from steersman.tasks.words import FailureKind, OnError, Orchestrator, Queue
+from steersman.tasks.stage_kinds import (
+    NO_AGENT,
+    YEAR_S,
+    Approval,
+    ForEach,
+    JsonObject,
+    NestedTask,
+    Part,
+    TemplateName,
+    Wait,
+)
+from steersman.tasks.words import FailureKind, OnError, Orchestrator, Queue, StageKind
 
 MAX_STAGES = 100
 MAX_STAGE_TIMEOUT_S = 100.0  # a stage function lives 120 s: an attempt must end before it
 
 StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Capability = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$", max_length=100)
 ]
-JsonObject = dict[str, Any]
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Backoff(Part):
@@ -59,9 +63,13 @@ class Retry(Backoff):
 
 
 class Stage(Part):
-    """One node: runs on `queue`, asks for `capability`, starts when all of `needs` have ended."""
+    """One node: runs on `queue`, asks for `capability`, starts when all of `needs` have ended.
+
+    Of another kind than `agent` it needs no capability, and its queue is `agent` unless it says otherwise.
+    """
 
     name: StageName
+    kind: StageKind = StageKind.AGENT
     queue: Queue
     capability: Capability
     needs: tuple[StageName, ...] = ()
@@ -76,6 +84,25 @@ class Stage(Part):
     fallback: JsonObject | None = Field(default=None, description="The output used by on_error: fallback")
     input_schema: JsonObject | None = Field(default=None, description="JSON Schema of {input, results}")
     output_schema: JsonObject | None = Field(default=None, description="JSON Schema of the stage's output")
+    for_each: ForEach | None = None
+    task: NestedTask | None = Field(default=None, description="With kind: task")
+    approval: Approval | None = Field(default=None, description="With kind: approval")
+    wait: Wait | None = Field(default=None, description="With kind: wait")
+    undo: StageName | None = Field(
+        default=None, description="The stage that undoes this one when the task fails after it"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _places_of_kinds(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and given.get("kind", StageKind.AGENT) in NO_AGENT:
+            return {"queue": Queue.AGENT, "capability": given["kind"], **given}
+        return given
+
+    @property
+    def calls_agent(self) -> bool:
+        """Whether an attempt at this stage is a job for an agent, with nothing before or after."""
+        return self.kind is StageKind.AGENT and self.for_each is None
 
 
 class Template(Part):
@@ -84,7 +111,7 @@ class Template(Part):
     name: TemplateName
     description: str = Field(default="", max_length=2000)
     orchestrator: Literal[Orchestrator.QUEUE] = Orchestrator.QUEUE
-    deadline_s: float = Field(default=300.0, ge=1, le=31_536_000)
+    deadline_s: float = Field(default=300.0, ge=1, le=YEAR_S)
     output: StageName | None = Field(default=None, description="The stage whose output is the task's")
     input_schema: JsonObject | None = Field(default=None, description="JSON Schema of the task's input")
     stages: tuple[Stage, ...] = Field(min_length=1, max_length=MAX_STAGES)
@@ -102,9 +129,29 @@ class Template(Part):
         }
 
     @cached_property
+    def spreads(self) -> bool:
+        """Whether a stage may start tasks."""
+        return any(stage.for_each or stage.kind is StageKind.TASK for stage in self.stages)
+
+    @cached_property
+    def waits(self) -> bool:
+        """Whether a stage may wait for a person or a time."""
+        return any(stage.kind in {StageKind.APPROVAL, StageKind.WAIT} for stage in self.stages)
+
+    @cached_property
+    def undoes(self) -> dict[str, str]:
+        """Stage that undoes -> stage that it undoes. Such a stage runs only when the task fails."""
+        return {stage.undo: stage.name for stage in self.stages if stage.undo}
+
+    @cached_property
+    def planned(self) -> tuple[Stage, ...]:
+        """The stages of every task, in template order: all but those that undo."""
+        return tuple(stage for stage in self.stages if stage.name not in self.undoes)
+
+    @cached_property
     def sinks(self) -> tuple[str, ...]:
         """The stages that nothing needs: when they have all ended, every stage has."""
-        return tuple(name for name, dependants in self.dependants.items() if not dependants)
+        return tuple(stage.name for stage in self.planned if not self.dependants[stage.name])
 
     @cached_property
     def ancestors(self) -> dict[str, frozenset[str]]:
@@ -112,6 +159,8 @@ class Template(Part):
         found: dict[str, frozenset[str]] = {}
         for stage in _in_order(self.stages):
             found[stage.name] = frozenset(stage.needs).union(*(found[need] for need in stage.needs))
+        for name, undone in self.undoes.items():
+            found[name] = found[undone] | {undone}
         return found
 
     @cached_property
@@ -129,14 +178,38 @@ def parse_template(document: Mapping[str, Any]) -> Template:
     try:
         template = Template.model_validate(document)
     except ValidationError as exc:
-        faults = tuple(Fault(_path(error["loc"]), error["msg"]) for error in exc.errors())
-        raise InvalidInput("the template is not valid", faults=faults) from None
-    faults = (*_graph_faults(template), *_schema_faults(template))
+        raise InvalidInput("the template is not valid", faults=_faults_of(exc)) from None
+    faults = (*_graph_faults(template), *_schema_faults(template), *kind_faults(template))
     if not faults:
         faults = (*_output_faults(template), *_expression_faults(template))
     if faults:
         raise InvalidInput("the template is not valid", faults=faults)
     return template
+
+
+def expressions_of(stage: Stage) -> list[tuple[str, str]]:
+    """Return the JMESPath expressions of a stage, each with its field."""
+    found = [
+        ("when", stage.when),
+        ("for_each.items", stage.for_each and stage.for_each.items),
+        ("for_each.input", stage.for_each and stage.for_each.input),
+        ("task.input", stage.task and stage.task.input),
+        ("wait.until", stage.wait and stage.wait.until),
+    ]
+    return [(field, expression) for field, expression in found if expression]
+
+
+def _faults_of(error: ValidationError) -> tuple[Fault, ...]:
+    """Return what is wrong, each at its innermost place: a list without its wrong items is not too short by that."""
+    found = error.errors(include_url=False)
+    places = [one["loc"] for one in found]
+    return tuple(
+        Fault(_path(one["loc"]), one["msg"].removeprefix("Value error, "))
+        for one in found
+        if not any(
+            len(place) > len(one["loc"]) and place[: len(one["loc"])] == one["loc"] for place in places
+        )
+    )
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -225,6 +298,8 @@ def _schema_faults(template: Template) -> list[Fault]:
     for position, stage in enumerate(template.stages):
         schemas.append((f"stages.{position}.input_schema", stage.input_schema))
         schemas.append((f"stages.{position}.output_schema", stage.output_schema))
+        if stage.approval:
+            schemas.append((f"stages.{position}.approval.answer_schema", stage.approval.answer_schema))
     faults = []
     for place, document in schemas:
         try:
@@ -249,44 +324,14 @@ def _output_faults(template: Template) -> list[Fault]:
 
 
 def _expression_faults(template: Template) -> list[Fault]:
-    faults = []
+    faults: list[Fault] = []
     for position, stage in enumerate(template.stages):
-        if stage.when is None:
-            continue
-        place = f"stages.{position}.when"
-        try:
-            parsed = jmespath.compile(stage.when).parsed
-        except JMESPathError as exc:
-            faults.append(Fault(place, f"not a JMESPath expression: {exc}".replace("\n", " ")))
-            continue
-        faults.extend(Fault(place, reason) for reason in _wrong_calls(parsed))
-        for name in sorted(_results_read(parsed) - template.ancestors[stage.name]):
-            known = "does not end before this stage" if name in template.by_name else "does not exist"
-            faults.append(Fault(place, f"reads results.{name}, but stage '{name}' {known}"))
+        for field, expression in expressions_of(stage):
+            place = f"stages.{position}.{field}"
+            if wrong := expressions.wrong_with(expression):
+                faults.extend(Fault(place, reason) for reason in wrong)
+                continue
+            for name in sorted(expressions.results_read(expression) - template.ancestors[stage.name]):
+                known = "does not end before this stage" if name in template.by_name else "does not exist"
+                faults.append(Fault(place, f"reads results.{name}, but stage '{name}' {known}"))
     return faults
-
-
-def _wrong_calls(node: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with the function calls of an expression, which JMESPath finds only when it runs."""
-    children = [child for child in node.get("children", []) if isinstance(child, Mapping)]
-    wrong = [reason for child in children for reason in _wrong_calls(child)]
-    if node.get("type") == "function_expression":
-        name, given = node["value"], len(children)
-        known = Functions.FUNCTION_TABLE.get(name)
-        if known is None:
-            return [*wrong, f"there is no function '{name}'"]
-        needed = len(known["signature"])
-        variadic = bool(needed) and known["signature"][-1].get("variadic", False)
-        if given < needed or (given > needed and not variadic):
-            wrong.append(f"'{name}' takes {needed} arguments, not {given}")
-    return wrong
-
-
-def _results_read(node: Mapping[str, Any]) -> set[str]:
-    """Return the stage names X that an expression reads as `results.X`."""
-    children = node.get("children", [])
-    if node.get("type") == "subexpression" and len(children) > 1:
-        first, second = children[0], children[1]
-        if first.get("type") == second.get("type") == "field" and first.get("value") == "results":
-            return {second["value"]}
-    return set().union(*(_results_read(child) for child in children if isinstance(child, Mapping)))

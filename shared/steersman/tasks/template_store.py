@@ -74,6 +74,35 @@ def open_tasks(database: Database, project_id: UUID, name: str) -> dict[int, int
     return {row["template_version"]: row["tasks"] for row in rows}
 
 
+def open_tasks_by_status(database: Database, project_id: UUID, name: str) -> list[dict[str, Any]]:
+    """Return, for each version of a template that has open tasks, how many are in each of their statuses."""
+    statement = """
+        SELECT template_version AS version,
+               count(*) FILTER (WHERE status = 'pending') AS pending,
+               count(*) FILTER (WHERE status = 'running') AS running,
+               count(*) FILTER (WHERE status = 'awaiting') AS awaiting,
+               count(*) FILTER (WHERE status = 'retrying') AS retrying
+        FROM task_histories
+        WHERE project_id = %(project_id)s AND template_name = %(name)s
+          AND status IN ('pending', 'running', 'awaiting', 'retrying')
+        GROUP BY template_version ORDER BY template_version"""
+    return database.run(statement, {"project_id": project_id, "name": name})
+
+
+def starting(database: Database, project_id: UUID, name: str) -> list[dict[str, Any]]:
+    """Return the stages that start a template as a task of their own: template, version, stage.
+
+    Only the newest version of each template is looked at.
+    """
+    statement = """
+        SELECT t.name AS template, t.version, stage ->> 'name' AS stage
+        FROM (SELECT DISTINCT ON (name) name, version, spec FROM task_dag_templates
+              WHERE project_id = %(project_id)s ORDER BY name, version DESC) t
+        CROSS JOIN LATERAL jsonb_array_elements(t.spec -> 'stages') WITH ORDINALITY AS s (stage, place)
+        WHERE stage #>> '{task,template}' = %(name)s ORDER BY t.name, place"""
+    return database.run(statement, {"project_id": project_id, "name": name})
+
+
 def by_id(database: Database, template_ids: Sequence[UUID]) -> list[dict[str, Any]]:
     """Return published versions by id: id, version, spec."""
     statement = "SELECT id, version, spec FROM task_dag_templates WHERE id = ANY(%(ids)s)"

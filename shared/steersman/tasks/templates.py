@@ -6,12 +6,17 @@ from importlib.resources import files
 from typing import Any
 from uuid import UUID
 
+from steersman.audit import store as audit_store
+from steersman.audit import words as audit
+from steersman.audit.store import Entry
+from steersman.audit.words import Action
 from steersman.db.connection import Database
-from steersman.errors import Conflict, InvalidInput, NotFound
+from steersman.errors import Conflict, Fault, InvalidInput, NotFound
 from steersman.http import cursors
 from steersman.ids import new_id
 from steersman.json import loads
 from steersman.tasks import template_store
+from steersman.tasks.nesting import circles
 from steersman.tasks.template import Template, parse_template
 from steersman.tasks.template_diff import differences
 
@@ -36,11 +41,21 @@ def check(document: Mapping[str, Any], at: str = "template") -> Template:
         raise InvalidInput(exc.message, faults=faults) from None
 
 
-def publish(database: Database, project_id: UUID, template: Template, *, by: str) -> dict[str, Any]:
-    """Add a template as the next version of its name; the newest version's own text adds nothing."""
+def publish(
+    database: Database, project_id: UUID, template: Template, *, by: str, audited: bool = True
+) -> dict[str, Any]:
+    """Add a template as the next version of its name; the newest version's own text adds nothing.
+
+    A new version has an audit entry unless it is not `audited`: what an installation begins with is nobody's decision.
+    Raises InvalidInput when it would start itself again through the templates that its stages start.
+    """
+    check_circles(database, project_id, template)
     for tries_left in reversed(range(PUBLISH_TRIES)):
         try:
-            row = template_store.publish(database, project_id, new_id(), template, created_by=by)
+            with database.transaction():
+                row = template_store.publish(database, project_id, new_id(), template, created_by=by)
+                if row["added"] and audited:
+                    audit_store.add(database, _entry(project_id, template, row["version"], by))
         except Conflict:
             # Another publication took the version meanwhile.
             if not tries_left:
@@ -48,6 +63,23 @@ def publish(database: Database, project_id: UUID, template: Template, *, by: str
         else:
             return {"name": template.name, "version": row["version"], "published": row["added"]}
     raise AssertionError("unreachable")
+
+
+def _entry(project_id: UUID, template: Template, version: int, by: str) -> Entry:
+    action, target = Action.TEMPLATE_PUBLISHED, audit.template(template.name)
+    return Entry(project_id=project_id, by=by, action=action, target=target, detail={"version": version})
+
+
+def check_circles(database: Database, project_id: UUID, template: Template, at: str = "template") -> None:
+    """Raise InvalidInput when a template would start itself again, by the newest versions of others."""
+
+    def newest(name: str) -> Mapping[str, Any] | None:
+        row = template_store.find(database, project_id, name)
+        return row["spec"] if row else None
+
+    if faults := circles(template, newest):
+        placed = tuple(Fault(f"{at}.{fault.field}", fault.reason) for fault in faults)
+        raise InvalidInput("the template could run for ever", faults=placed)
 
 
 def page(database: Database, project_id: UUID, *, cursor: str | None, limit: int) -> dict[str, Any]:

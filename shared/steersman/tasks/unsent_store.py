@@ -9,9 +9,12 @@ from steersman.db.connection import Database
 
 
 def ready_stages(database: Database, task_ids: Sequence[UUID]) -> list[dict[str, Any]]:
-    """Return the stages of these tasks that wait for a worker: task_id, stage, queue, attempt, priority, delay_s."""
+    """Return the stages of these tasks that wait for a worker.
+
+    Rows: task_id, project_id, stage, queue, attempt, priority, delay_s.
+    """
     statement = """
-        SELECT s.task_id, s.name AS stage, s.queue, s.attempt, t.priority,
+        SELECT s.task_id, s.project_id, s.name AS stage, s.queue, s.attempt, t.priority,
                greatest(0, extract(epoch FROM s.ready_at - clock_timestamp()))::float8 AS delay_s
         FROM task_stages s JOIN task_histories t ON t.id = s.task_id
         WHERE s.task_id = ANY(%(task_ids)s) AND s.status = 'ready'"""

@@ -7,8 +7,10 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StringConstraints
 
 from steersman.http.fields import Body, Label, LabelValue, Moment, ProjectSlug
-from steersman.tasks.template import Capability, Template, TemplateName
-from steersman.tasks.words import Priority, StageStatus, TaskStatus
+from steersman.http.problem import ProblemField
+from steersman.tasks.stage_kinds import TemplateName
+from steersman.tasks.template import MAX_STAGES, Capability, StageName, Template
+from steersman.tasks.words import Priority, StageKind, StageStatus, TaskStatus
 
 MAX_BATCH = 1000
 MAX_WAIT_S = 25.0  # an HTTP API ends a request at 30 s
@@ -23,6 +25,7 @@ class Constraints(Body):
         default=None, ge=1, le=31_536_000, description="Instead of the template's"
     )
     budget_usd: Decimal | None = Field(default=None, gt=0, max_digits=14, decimal_places=6)
+    budget_tokens: int | None = Field(default=None, ge=1, le=10**12)
 
 
 class BusinessValue(Body):
@@ -62,6 +65,36 @@ class Cancellation(Body):
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
 
 
+class Rerun(Body):
+    """From which stages a task that has ended runs again."""
+
+    from_stages: list[StageName] = Field(
+        alias="from",
+        min_length=1,
+        max_length=MAX_STAGES,
+        description="They, what comes after them and what did not end well begin anew; all else keeps its result",
+    )
+
+
+class Cloning(Body):
+    """What of a clone differs from the task that it is made of."""
+
+    input: dict[str, Any] | None = Field(default=None, repr=False)
+    priority: Priority | None = None
+    labels: dict[Label, LabelValue] | None = Field(default=None, max_length=50)
+    template_version: int | None = Field(
+        default=None, ge=1, le=2**31 - 1, description="Default: the task's own"
+    )
+
+
+class TaskResumed(BaseModel):
+    """A task that runs again, and its stages that begin anew."""
+
+    id: UUID
+    status: TaskStatus
+    stages: list[str]
+
+
 class TaskAccepted(BaseModel):
     """A task that will end in a final state."""
 
@@ -79,6 +112,14 @@ class BatchAccepted(BaseModel):
     """The accepted tasks, in the order of the request."""
 
     tasks: list[TaskAccepted]
+
+
+class StartedTasks(BaseModel):
+    """How many tasks a stage started, how many of them are open, and how many failed or were cancelled."""
+
+    started: int
+    open: int
+    failed: int
 
 
 class StageView(BaseModel):
@@ -100,9 +141,22 @@ class StageView(BaseModel):
         default=None,
         description="When a stage whose last attempt failed (`error` says why) is tried again; null when none waits",
     )
+    waiting_for: str | None = Field(
+        default=None,
+        description="The limit that a ready stage waits for: `project`, or `agent:<name>`; null when there is none",
+    )
     started_at: Moment | None
     finished_at: Moment | None
     duration_ms: int | None
+    kind: StageKind = StageKind.AGENT
+    awaited_at: Moment | None = Field(default=None, description="Since when it waits for an answer or a time")
+    awaits_until: Moment | None = Field(
+        default=None, description="When it goes on, or asks others, by itself"
+    )
+    tasks: StartedTasks | None = Field(
+        default=None, description="The tasks that a fan-out or nested task started"
+    )
+    undoes: str | None = Field(default=None, description="The stage that this one undoes")
 
 
 class TaskSummary(BaseModel):
@@ -144,6 +198,14 @@ class TaskView(TaskWithOutput):
     requested_by: str
     requested_through: str
     correlation_id: str
+    parent_task_id: UUID | None = Field(default=None, description="The task that started this one")
+    parent_stage: str | None = None
+    item: int | None = Field(default=None, description="Which item of a fan-out it is, from 0")
+    paused: dict[str, Any] | None = Field(default=None, description="at, by and reason, while it is paused")
+    failing: dict[str, Any] | None = Field(
+        default=None, description="Why the task fails, while what it did is undone"
+    )
+    cloned_from: UUID | None = Field(default=None, description="The task that this one is a clone of")
     stages: list[StageView]
 
 
@@ -183,7 +245,9 @@ class TemplatePublication(Body):
 
     project: ProjectSlug = "default"
     template: dict[str, Any] = Field(description="A template: see docs/templates.md; checked as a whole")
-    validate_only: bool = Field(default=False, description="Check it and say what is wrong; publish nothing")
+    validate_only: bool = Field(
+        default=False, description="Say what is wrong, and what publishing would mean; publish nothing"
+    )
 
 
 class TemplateView(BaseModel):
@@ -219,6 +283,47 @@ class TemplateDiff(BaseModel):
     open_tasks: dict[int, int] = Field(description="Version -> open tasks, for versions that have any")
 
 
+class OpenTasks(BaseModel):
+    """How many tasks are open on a version, by their status. They end on it."""
+
+    version: int
+    pending: int
+    running: int
+    awaiting: int
+    retrying: int
+
+
+class AffectedSchedule(BaseModel):
+    """A schedule of a template. `faults` are what its stored input breaks of the new `input_schema`."""
+
+    id: UUID
+    name: str
+    template_version: int | None
+    paused: bool
+    next_at: Moment | None
+    faults: list[ProblemField]
+
+
+class NestedUse(BaseModel):
+    """A stage that starts the template as a task of its own, in the newest version of its template."""
+
+    template: str
+    version: int
+    stage: str
+
+
+class TemplateReport(BaseModel):
+    """What publishing the template would mean. Nothing has been published."""
+
+    newest: int = Field(description="The version that it would follow, and is compared with")
+    changes: list[TemplateChange]
+    open_tasks: list[OpenTasks] = Field(description="Tasks that would stay on their versions")
+    following: list[AffectedSchedule] = Field(description="Schedules that would run the new version")
+    pinned: list[AffectedSchedule] = Field(description="Schedules that would stay on their versions")
+    schedules_not_shown: int = Field(description="How many more schedules there are, behind the first 200")
+    nested_in: list[NestedUse]
+
+
 class TemplatePublished(BaseModel):
     """The version that now is the newest. `published` is false when nothing was added: the text was there, or
     only validation was asked for (`version` is then null).
@@ -227,6 +332,9 @@ class TemplatePublished(BaseModel):
     name: str
     version: int | None
     published: bool
+    report: TemplateReport | None = Field(
+        default=None, description="With validate_only, where the template has a version already"
+    )
 
 
 class TemplatePage(BaseModel):

@@ -58,6 +58,15 @@ class Queue(StrEnum):
     AGENT = "agent"
 
 
+class StageKind(StrEnum):
+    """What a stage is: a job for an agent, a task of its own, a question to a person, a pause."""
+
+    AGENT = "agent"
+    TASK = "task"
+    APPROVAL = "approval"
+    WAIT = "wait"
+
+
 class OnError(StrEnum):
     FAIL = "fail"
     SKIP = "skip"
@@ -77,6 +86,22 @@ class Orchestrator(StrEnum):
     STEP_FUNCTIONS = "step_functions"
 
 
+class LetterStatus(StrEnum):
+    """What became of a dead letter."""
+
+    OPEN = "open"
+    REDRIVEN = "redriven"
+    DISCARDED = "discarded"
+
+
+class Resumption(StrEnum):
+    """Why a task that had ended runs again."""
+
+    REDRIVE = "redrive"
+    RERUN = "rerun"
+
+
+# Of one run: a task that has ended begins another only when a person has it run again (rerun.sql).
 TASK_TRANSITIONS: dict[TaskStatus, frozenset[TaskStatus]] = {
     TaskStatus.PENDING: frozenset(
         {TaskStatus.RUNNING, TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED}
@@ -113,7 +138,11 @@ STAGE_TRANSITIONS: dict[StageStatus, frozenset[StageStatus]] = {
         }
     ),
     StageStatus.AWAITING: frozenset(
-        {StageStatus.READY, StageStatus.COMPLETED, StageStatus.FAILED, StageStatus.CANCELLED}
+        {
+            StageStatus.READY,  # it was answered, or its task's budget raised
+            StageStatus.RUNNING,  # its time has come
+            StageStatus.CANCELLED,
+        }
     ),
     StageStatus.COMPLETED: frozenset(),
     StageStatus.FAILED: frozenset(),

@@ -128,11 +128,14 @@ def test_odd_numbers_are_taken_as_json_has_them(functions: Functions) -> None:
 
 
 def test_an_input_above_its_limit_is_too_large(functions: Functions) -> None:
-    """More than 64 KiB of input is 413 naming the field, and leaves nothing."""
+    """More than 5 MB of input is 413 naming the field, the size and the limit, and leaves nothing."""
     publish_any(functions)
-    answer = functions.http("POST", "/v1/tasks", {"template": "any_input", "input": {"text": "x" * 70_000}})
+    large = {"template": "any_input", "input": {"text": "x" * 5_000_000}}
+    answer = functions.http("POST", "/v1/tasks", large)
     assert (answer.status, fields_of(answer)) == (413, ["input"])
+    assert "5000011 bytes; the limit is 5000000" in answer.json["errors"][0]["reason"]
     assert nothing_stored(functions)
+    assert functions.stored_objects() == []
 
 
 def publish_any(functions: Functions) -> None:
@@ -154,7 +157,7 @@ def test_a_thousand_tasks_are_one_statement(functions: Functions, monkeypatch: p
     assert len(statements) == 2, "the templates, and the tasks"
     monkeypatch.undo()
     assert functions.rows("task_histories") == 1001
-    assert functions.waiting() == 1 + 10, "a thousand jobs travel in ten messages"
+    assert functions.waiting() == 1 + 10 + 10, "ten messages in each lane: half of them are a flood"
     sample = functions.http("GET", f"/v1/tasks/{ids[617]}").json
     assert sample["input"] == {"question": "number 617?"}
 

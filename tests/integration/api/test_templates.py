@@ -18,7 +18,8 @@ def publish(
 def test_a_published_template_can_be_read_and_used(functions: Functions) -> None:
     """201 tells name, version and place; there it is as written, and a task can run on it."""
     answer = publish(functions, stage("a"), stage("b", "a", when="results.a.x"), description="two")
-    assert (answer.status, answer.json) == (201, {"name": "mine", "version": 1, "published": True})
+    expected = {"name": "mine", "version": 1, "published": True, "report": None}
+    assert (answer.status, answer.json) == (201, expected)
     found = functions.http("GET", answer.headers["location"]).json
     assert (found["name"], found["version"], found["created_by"]) == ("mine", 1, "address:127.0.0.1")
     assert [one["name"] for one in found["template"]["stages"]] == ["a", "b"]
@@ -47,7 +48,8 @@ def test_the_same_text_adds_nothing(functions: Functions) -> None:
     """What is the newest version already is answered with 200 and that version, defaults spelt out or not."""
     publish(functions, stage("a"))
     again = publish(functions, {**stage("a"), "timeout_s": 30, "on_error": "fail"}, deadline_s=300)
-    assert (again.status, again.json) == (200, {"name": "mine", "version": 1, "published": False})
+    expected = {"name": "mine", "version": 1, "published": False, "report": None}
+    assert (again.status, again.json) == (200, expected)
 
 
 def test_validation_alone_publishes_nothing(functions: Functions) -> None:
@@ -59,7 +61,8 @@ def test_validation_alone_publishes_nothing(functions: Functions) -> None:
         )
         for one in (stage("a"), stage("a", "a"))
     )
-    assert (good.status, good.json) == (200, {"name": "mine", "version": None, "published": False})
+    expected = {"name": "mine", "version": None, "published": False, "report": None}
+    assert (good.status, good.json) == (200, expected)
     assert bad.status == 422
     assert functions.rows("task_dag_templates") == before
 

@@ -142,6 +142,7 @@ def test_followers_learn_of_an_end_that_the_sweep_could_not_tell(rig: Rig, redis
         queues=rig.queues,
         live=LiveTasks(connect(absent.redis_url())),
         open_work=OpenWork(redis_client),
+        plans=Plans(rig.database),
         lanes=LANES,
         warn=lambda text, _: rig.warnings.append(text),
         stranded_after_s=-1.0,  # what is of this moment is looked at already

@@ -1,5 +1,8 @@
 """The door to PostgreSQL when connections break."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from steersman.db.connection import Database
@@ -57,6 +60,36 @@ def test_a_value_that_was_forgotten_is_told_and_nothing_is_run(database: Databas
     with pytest.raises(KeyError, match="missing"):
         database.run(Statement.of("SELECT %(missing)s::int"), {"other": 1})
     assert database.run("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_a_deadlock_ends_its_transaction_as_unavailable(database: Database, database_url: str) -> None:
+    """The victim of a deadlock in a transaction is told to try again: nothing of it runs by itself, or is kept."""
+    other = Database(database_url)
+    for db in (database, other):
+        db.run("SET deadlock_timeout = '20ms'")
+    database.run(
+        "INSERT INTO projects (id, slug, name) SELECT gen_random_uuid(), 's' || n, '' FROM generate_series(1, 2) n"
+    )
+    met = threading.Barrier(2)
+
+    def cross(db: Database, first: str, second: str) -> str:
+        change = "UPDATE projects SET name = %(name)s WHERE slug = %(slug)s"
+        try:
+            with db.transaction():
+                db.run(change, {"name": first, "slug": first})
+                met.wait(10)
+                db.run(change, {"name": first, "slug": second})
+        except Unavailable:
+            return ""
+        return first
+
+    with ThreadPoolExecutor(2) as pool:
+        ends = [pool.submit(cross, database, "s1", "s2"), pool.submit(cross, other, "s2", "s1")]
+        won = [end.result(20) for end in ends]
+    other.close()
+    assert won.count("") == 1
+    names = {row["name"] for row in database.run("SELECT name FROM projects WHERE slug <> 'default'")}
+    assert names == set(won) - {""}
 
 
 PLANS = """

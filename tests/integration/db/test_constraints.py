@@ -10,7 +10,8 @@ from sqlalchemy import CheckConstraint
 from steersman.db.connection import Database
 from steersman.db.tables import metadata
 from steersman.errors import Conflict
-from steersman.tasks.words import Orchestrator, Priority, Queue, StageStatus, TaskStatus
+from steersman.tasks.schedule_times import CatchUp, Overlap, WhenKind
+from steersman.tasks.words import LetterStatus, Orchestrator, Priority, Queue, StageStatus, TaskStatus
 from tests.integration.db.rows import insert
 
 ENUMS = sorted(
@@ -26,6 +27,11 @@ WORDS = [
     ("task_histories", "priority", Priority),
     ("task_stages", "status", StageStatus),
     ("task_stages", "queue", Queue),
+    ("dead_letters", "status", LetterStatus),
+    ("schedules", "priority", Priority),
+    ("schedules", "when_kind", WhenKind),
+    ("schedules", "overlap", Overlap),
+    ("schedules", "catch_up", CatchUp),
 ]
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("projects", {"slug": "Not A Slug"}),
@@ -33,8 +39,10 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("task_histories", {"business_value_usd": -1}),
     ("task_histories", {"open_sinks": -1}),
     ("task_histories", {"quality_score": 1.01}),
+    ("schedules", {"template_version": 0}),
     ("task_stages", {"pending_needs": -1}),
     ("task_stages", {"attempt": 0}),
+    ("task_stages", {"base_attempt": -1}),
     ("agents", {"status": "active", "endpoint": None}),
     ("agents", {"max_concurrency": 0}),
     ("agents", {"price_per_call_usd": -1}),

@@ -112,6 +112,15 @@ def test_evidence_leaves_with_its_task(database: Database) -> None:
     assert database.run("SELECT task_id FROM evidence_chains") == [{"task_id": kept}]
 
 
+def test_dead_letters_leave_with_their_task(database: Database) -> None:
+    """Dropping a month takes the dead letters of that month's tasks with it and leaves the rest."""
+    old, kept = first_id_at(month(-3)), first_id_at(month(-2))
+    for task_id in (old, kept):
+        insert(database, "dead_letters", task_id=task_id, status="open")
+    ensure(database, months_ahead=MONTHS_AHEAD, retention_months=2)
+    assert database.run("SELECT task_id FROM dead_letters") == [{"task_id": kept}]
+
+
 @pytest.mark.parametrize("table", BY_ID)
 @pytest.mark.parametrize("ahead", [-1, 0, 1, MONTHS_AHEAD])
 def test_rows_land_in_the_month_of_their_id(table: str, ahead: int, database: Database) -> None:

@@ -28,6 +28,9 @@ FORBIDDEN = [
     "UPDATE task_dag_templates SET description = 'other'",
     "DELETE FROM task_dag_templates",
     "DELETE FROM agent_health",
+    "DELETE FROM dead_letters",
+    "UPDATE audit_entries SET by = 'somebody else'",
+    "DELETE FROM audit_entries",
     "UPDATE alembic_version SET version_num = 'other'",
     "CREATE ROLE another",
 ]

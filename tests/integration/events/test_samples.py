@@ -11,10 +11,25 @@ from tests.fixtures.functions import Context, Functions
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "events"
-TASK, DOCUMENT, AGENT = (f"01900000-0000-7000-8000-{number:012d}" for number in (1, 2, 3))
+TASK, DOCUMENT, AGENT, LETTER, ENDED, SCHEDULE, ASKING, SPREAD = (
+    f"01900000-0000-7000-8000-{number:012d}" for number in (1, 2, 3, 4, 5, 6, 7, 8)
+)
+NOBODY = {"name": "try", "queue": "agent", "capability": "no.agent", "retry": {"max_attempts": 1}}
+TEMPLATES: dict[str, list[dict[str, Any]]] = {
+    ASKING: [{"name": "approve", "kind": "approval", "approval": {"ask": "How many sources are enough?"}}],
+    SPREAD: [{"name": "each", "queue": "agent", "capability": "echo", "for_each": {"items": "input.list"}}],
+}
 STATUSES = {
     "agents/get": 200,
     "agents/list": 200,
+    "audit/list": 200,
+    "dead_letters/discard": 200,
+    "dead_letters/get": 200,
+    "dead_letters/list": 200,
+    "dead_letters/redrive": 200,
+    "dead_letters/redrive_many": 200,
+    "approvals/answer": 200,
+    "approvals/list": 200,
     "documents/create": 201,
     "documents/delete": 204,
     "documents/get": 200,
@@ -26,11 +41,29 @@ STATUSES = {
     "health/llm": 200,
     "health/openapi": 200,
     "health/queues": 200,
+    "schedules/change": 200,
+    "schedules/create": 201,
+    "schedules/delete": 204,
+    "schedules/get": 200,
+    "schedules/list": 200,
+    "schedules/run": 202,
+    "projects/limits": 200,
+    "projects/list": 200,
+    "projects/set-limits": 200,
     "tasks/batch": 202,
     "tasks/cancel": 200,
+    "tasks/clone": 202,
     "tasks/create": 202,
     "tasks/get": 200,
     "tasks/list": 200,
+    "tasks/rerun": 200,
+    "pauses/add": 200,
+    "pauses/end": 204,
+    "pauses/list": 200,
+    "pauses/pause_task": 200,
+    "pauses/resume_task": 200,
+    "tasks/change": 200,
+    "tasks/started": 200,
     "tasks/wait": 200,
     "templates/diff": 200,
     "templates/list": 200,
@@ -40,7 +73,7 @@ STATUSES = {
 ANSWERS = {
     "ops/migrate": {"agents": 0, "templates": 0},
     "ops/partitions": {"forgotten_keys": 0},
-    "ops/sweep": {"asleep": False, "sent": 0, "expired": 0},
+    "ops/sweep": {"asleep": False, "sent": 0, "expired": 0, "fired": 0, "freed": 0},
 }
 STAGES = ("intent", "embedding", "websearch", "executor", "moderator", "respond")
 
@@ -61,10 +94,35 @@ def call(sample: str, **ids: str) -> Any:
 @pytest.fixture
 def ids(functions: Functions) -> dict[str, str]:
     """What the placeholders of the samples stand for, made with the samples themselves."""
-    document, task, agents = (
-        json.loads(call(sample)["body"]) for sample in ("documents/create", "tasks/create", "agents/list")
-    )
-    return {DOCUMENT: document["id"], TASK: task["id"], AGENT: agents["agents"][0]["id"]}
+    waiting = {placeholder: of_template(functions, stages) for placeholder, stages in TEMPLATES.items()}
+    functions.work()
+    functions.http("POST", "/v1/pauses", {"scope": "queue", "name": "websearch"})
+    samples = ("documents/create", "tasks/create", "schedules/create", "agents/list")
+    document, task, schedule, agents = (json.loads(call(sample)["body"]) for sample in samples)
+    return {
+        **waiting,
+        DOCUMENT: document["id"],
+        TASK: task["id"],
+        SCHEDULE: schedule["id"],
+        AGENT: agents["agents"][0]["id"],
+    }
+
+
+def failed(functions: Functions) -> dict[str, str]:
+    """Return a task that failed, and its dead letter, for the samples that ask for such."""
+    functions.http("POST", "/v1/templates", {"template": {"name": "nobody_can", "stages": [NOBODY]}})
+    task = functions.http("POST", "/v1/tasks", {"template": "nobody_can", "input": {}}).json["id"]
+    functions.work()
+    (letter,) = functions.http("GET", "/v1/dead-letters", template="nobody_can").json["dead_letters"]
+    return {ENDED: task, LETTER: letter["id"]}
+
+
+def of_template(functions: Functions, stages: list[dict[str, Any]]) -> str:
+    """Publish a template of these stages, submit a task of it, and return its id."""
+    name = stages[0]["name"]
+    functions.http("POST", "/v1/templates", {"template": {"name": name, "stages": stages}})
+    found = functions.http("POST", "/v1/tasks", {"template": name, "input": {"list": [1, 2]}}).json
+    return str(found["id"])
 
 
 def test_every_function_has_a_sample() -> None:
@@ -77,8 +135,11 @@ def test_every_function_has_a_sample() -> None:
 
 
 @pytest.mark.parametrize("sample", STATUSES)
-def test_http_samples_are_answered(ids: dict[str, str], sample: str) -> None:
+def test_http_samples_are_answered(functions: Functions, ids: dict[str, str], sample: str) -> None:
     """Each recorded request gets its status, a text body, and the correlation id that the conventions ask for."""
+    text = (SAMPLES / f"{sample}.json").read_text()
+    if LETTER in text or ENDED in text:
+        ids |= failed(functions)
     answer = call(sample, **ids)
     assert answer["statusCode"] == STATUSES[sample], answer
     assert isinstance(answer["body"], str)

@@ -152,7 +152,7 @@ def test_the_scheduled_functions_do_their_work_and_tell(functions: Functions, li
     """Sweep, partitions and migrate answer with what they did and write it as a line, again and again."""
     submit(functions)
     lines = listen()
-    assert sweep.handler({}, Context()) == {"asleep": False, "sent": 0, "expired": 0}
+    assert sweep.handler({}, Context()) == {"asleep": False, "sent": 0, "expired": 0, "fired": 0, "freed": 0}
     functions.parts.database.run("UPDATE idempotency_keys SET created_at = now() - interval '25 hours'")
     assert partitions.handler({}, Context())["forgotten_keys"] == 0
     assert migrate.handler({}, Context()) | {"revision": ""} == {"revision": "", "agents": 0, "templates": 0}

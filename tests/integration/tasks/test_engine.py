@@ -263,13 +263,14 @@ def test_a_deadline_ends_the_task_at_its_next_stage(rig: Rig, database: Database
     assert not rig.agent.jobs
 
 
-def test_a_spent_budget_ends_the_task(rig: Rig) -> None:
-    """When the cost has reached constraints.budget_usd, no further stage starts and the task says so."""
+def test_a_spent_budget_stops_the_task(rig: Rig) -> None:
+    """When the cost has reached constraints.budget_usd, no further stage starts, and the task waits and says so."""
     rig.behaviours["a"] = costly("0.50", tokens=7)
     (task_id,) = rig.submit(rig.publish([stage("a"), stage("b", "a")]), constraints={"budget_usd": "0.40"})
     rig.drain()
     task = rig.task(task_id)
-    assert task["error"]["code"] == "budget_spent"
+    assert (task["status"], rig.statuses(task_id)) == ("awaiting", {"a": "completed", "b": "awaiting"})
+    assert task["stages"][1]["error"]["code"] == "budget_spent"
     assert (task["cost_usd"], task["tokens"]) == (pytest.approx(0.5), 7)
 
 

@@ -12,17 +12,22 @@ import pytest
 from steersman.db.connection import Database
 from steersman.http.request import KeptAnswer
 from steersman.ids import DEFAULT_PROJECT_ID, new_id
+from steersman.projects import limits_store
 from steersman.tasks import (
     attempt_store,
+    letter_store,
     log_store,
     page_store,
+    resumption_store,
     submission_store,
     sweep_store,
     task_store,
     unsent_store,
+    waiting_store,
 )
 from steersman.tasks.attempt_store import Lease, Outcome
 from steersman.tasks.planner import Decision, Plan
+from steersman.tasks.resumption_store import Anew
 from steersman.tasks.submission_store import NewTask
 from steersman.tasks.words import StageStatus
 from tests.fixtures.databases import TEMPLATE, Cluster
@@ -88,6 +93,10 @@ def renew(database: Database, tasks: list[UUID], _: Plan) -> object:
     return attempt_store.renew(database, leases(tasks), lease_s=60.0)
 
 
+def put_back(database: Database, tasks: list[UUID], _: Plan) -> object:
+    return attempt_store.put_back(database, [(one, "project") for one in leases(tasks)], patience_s=60.0)
+
+
 def complete(database: Database, tasks: list[UUID], _: Plan) -> object:
     """Complete, fail and retry, all too late: every statement has work."""
     decisions = (
@@ -112,6 +121,35 @@ def stop(database: Database, tasks: list[UUID], _: Plan) -> object:
     return task_store.stop(database, tasks[:10], status="cancelled", errors=[None] * 10)
 
 
+def resume(database: Database, tasks: list[UUID], plan: Plan) -> object:
+    stages = plan.reset(["b"], dict.fromkeys(plan.template.by_name, StageStatus.COMPLETED))
+    anew = [
+        Anew(
+            task_id=task,
+            ended_at=datetime.now(UTC),
+            stages=stages,
+            open_sinks=1,
+            deadline_s=300.0,
+            gives_output=True,
+            detail={},
+        )
+        for task in tasks
+    ]
+    return resumption_store.resume(database, anew, by="ann")
+
+
+def ended(database: Database, tasks: list[UUID], _: Plan) -> object:
+    return resumption_store.ended(database, tasks)
+
+
+def letter_context(database: Database, _: list[UUID], __: Plan) -> object:
+    return letter_store.context(database, new_id())
+
+
+def usual_cost(database: Database, tasks: list[UUID], _: Plan) -> object:
+    return letter_store.usual_cost_usd(database, DEFAULT_PROJECT_ID, tasks)
+
+
 def stranded(database: Database, _: list[UUID], __: Plan) -> object:
     return sweep_store.stranded(database, older_than_s=60.0, limit=1000)
 
@@ -134,6 +172,14 @@ def resent(database: Database, tasks: list[UUID], _: Plan) -> None:
 
 def dead_stages(database: Database, tasks: list[UUID], _: Plan) -> object:
     return unsent_store.dead_stages(database, [(task, "c") for task in tasks])
+
+
+def release_day(database: Database, _: list[UUID], __: Plan) -> object:
+    return waiting_store.release_day(database, DEFAULT_PROJECT_ID)
+
+
+def waiting_for_day(database: Database, _: list[UUID], __: Plan) -> object:
+    return limits_store.waiting_stages(database, DEFAULT_PROJECT_ID)
 
 
 def fact_count(database: Database, tasks: list[UUID], _: Plan) -> object:
@@ -169,14 +215,21 @@ ACTIONS: dict[str, Action] = {
     "claim": claim,
     "judge": judge,
     "renew": renew,
+    "put_back": put_back,
     "complete": complete,
     "stop": stop,
+    "rerun": resume,
+    "ended": ended,
+    "letter context": letter_context,
+    "usual cost": usual_cost,
     "stranded": stranded,
     "stranded behind a task": stranded_behind,
     "any_open": any_open,
     "ready_stages": ready_stages,
     "resent": resent,
     "dead_stages": dead_stages,
+    "release_day": release_day,
+    "waiting for the day's budget": waiting_for_day,
     "fact_count": fact_count,
     "facts": facts,
     "task": task,

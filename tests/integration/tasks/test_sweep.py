@@ -12,6 +12,7 @@ from steersman.errors import AgentThrottled, Unavailable
 from steersman.tasks import attempt_store
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.open_work import OpenWork
+from steersman.tasks.plans import Plans
 from steersman.tasks.service import Tasks
 from steersman.tasks.sweep import Swept, sweep
 from tests.fixtures import absent
@@ -27,6 +28,7 @@ class Sweeper:
             "queues": rig.queues,
             "live": rig.live,
             "open_work": OpenWork(client),
+            "plans": Plans(rig.database),
             "lanes": LANES,
             "stranded_after_s": -1.0,  # what is of this moment is stranded already
             "warn": lambda text, _: rig.warnings.append(text),

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -106,6 +107,7 @@ def test_no_message_can_raise_anything_else(body: str) -> None:
             st.sampled_from(["bulk", "urgent"]),
             jobs,
             st.integers(0, 2000),
+            st.just(""),
         ),
         max_size=40,
     )
@@ -115,7 +117,7 @@ def test_every_delivery_reaches_its_queue_in_time(deliveries: list[Delivery]) ->
     sqs = Sqs()
     StageQueues(sqs, "mem://").send(deliveries)
     sent = [
-        (url, entry["DelaySeconds"], job)
+        (url, entry.get("DelaySeconds", 0), job)
         for url, entries in sqs.calls
         for entry in entries
         for job in unpack(entry["MessageBody"])
@@ -125,6 +127,32 @@ def test_every_delivery_reaches_its_queue_in_time(deliveries: list[Delivery]) ->
         assert [one for one in sent if one[:2] == group] == [one for one in wanted if one[:2] == group]
     assert len(sent) == len(wanted)
     assert all(len(entries) <= 10 for _, entries in sqs.calls)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefghijklmnop"), jobs), min_size=1, max_size=300))
+def test_the_messages_of_a_call_are_shared_among_projects(sent: list[tuple[str, Job]]) -> None:
+    """A message names one project and holds nobody else's jobs; only small ones beyond nine share one without a name.
+    Projects cost no further call.
+    """
+    sqs = Sqs()
+    StageQueues(sqs, "mem://").send([Delivery("agent", "bulk", job, 0, group) for group, job in sent])
+    [(_, entries)] = sqs.calls
+    counts = Counter(group for group, _ in sent)
+    for entry in entries:
+        inside = unpack(entry["MessageBody"])
+        if "MessageGroupId" in entry:
+            ours = [job for group, job in sent if group == entry["MessageGroupId"]]
+            assert all(job in ours for job in inside)
+        else:
+            named = {entry["MessageGroupId"] for entry in entries if "MessageGroupId" in entry}
+            assert len(counts) > 10
+            assert len(named) == 9
+            assert max(counts[group] for group in counts.keys() - named) <= min(
+                counts[group] for group in named
+            )
+    together = sorted((job for entry in entries for job in unpack(entry["MessageBody"])), key=str)
+    assert together == sorted((job for _, job in sent), key=str)
+    assert len({entry["Id"] for entry in entries}) == len(entries) <= 10
 
 
 def test_sent_alone_each_job_has_its_message() -> None:

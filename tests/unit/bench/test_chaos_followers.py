@@ -96,7 +96,15 @@ def test_an_end_that_is_made_up_is_found() -> None:
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return Run(
-        folder=tmp_path, seed=7, tasks=1, storm_s=1.0, began=0.0, database_url="", redis_url="", sqs_url=""
+        folder=tmp_path,
+        seed=7,
+        tasks=1,
+        storm_s=1.0,
+        began=0.0,
+        began_at=0.0,
+        database_url="",
+        redis_url="",
+        sqs_url="",
     )
 
 

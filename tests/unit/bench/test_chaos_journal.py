@@ -19,7 +19,15 @@ SEED = 11
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return Run(
-        folder=tmp_path, seed=SEED, tasks=1, storm_s=1.0, began=0.0, database_url="", redis_url="", sqs_url=""
+        folder=tmp_path,
+        seed=SEED,
+        tasks=1,
+        storm_s=1.0,
+        began=0.0,
+        began_at=0.0,
+        database_url="",
+        redis_url="",
+        sqs_url="",
     )
 
 

@@ -12,11 +12,13 @@ from bench.figures.__main__ import RESULTS
 from bench.figures.page import SECTIONS, page, read
 from bench.figures.tables import number, table, usd
 from bench.local_report import about
+from bench.paths import report as paths_report
 from bench.peers.contender import Run
 from bench.peers.report import figures as peer_figures
 from bench.peers.report import told as peer_results
 from bench.peers.rounds import Runs
 from tests.unit.bench.test_engine_series import fake_run
+from tests.unit.bench.test_paths_report import fake_paths
 
 FAST = Run(tasks=100, tasks_per_s=2000.0, p50_ms=8.0, p99_ms=12.0, cpu_s={"total": 1.5}, others=0.01)
 SLOW = replace(FAST, tasks_per_s=150.0, p50_ms=11.0, p99_ms=30.0, cpu_s={"total": 10.4})
@@ -118,6 +120,14 @@ def test_every_figure_of_the_engine_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     shown = section_of("engine", {"figures": {figure.name: figure.told() for figure in found}})
     assert sum(line.startswith("| ") for line in shown.splitlines()) == len(found) + 2
     assert "| CPU of all processes | at most 3 | 1.5 s/1,000 tasks | met |" in shown
+
+
+def test_every_figure_of_the_paths_is_told() -> None:
+    """No figure that `make bench-paths` prints is missing on the page, and aims stand beside what was reached."""
+    found = paths_report.figures(fake_paths())
+    shown = section_of("paths", {"figures": {figure.name: figure.told() for figure in found}})
+    assert sum(line.startswith("| ") for line in shown.splitlines()) == len(found) + 2
+    assert "99th percentile | at most 2000 | 900 ms | met |" in shown
 
 
 def test_peers_are_shown_beside_steersman() -> None:

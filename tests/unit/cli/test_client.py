@@ -49,6 +49,20 @@ def test_filters_that_are_not_given_are_not_sent() -> None:
     assert found["query"] == "project=default&label=a%3A1&label=b%3A2"
 
 
+def test_a_large_value_is_asked_for_by_name() -> None:
+    """Reading a task names the large value to show whole when one is asked for, and nothing else."""
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(f"{request.url.path}?{request.url.query.decode()}")
+        return httpx.Response(200, json={"id": "t"})
+
+    api = client(answer)
+    assert api.task("t", "input") == api.task("t") == {"id": "t"}
+    prefix = f"{httpx.URL(LOCAL).path}/v1/tasks/t?"
+    assert seen == [f"{prefix}include=input", prefix]
+
+
 def test_a_problem_is_told_with_its_fields() -> None:
     """A refusal has the API's own words, status and faults."""
     api = client(lambda _: httpx.Response(422, json=PROBLEM))

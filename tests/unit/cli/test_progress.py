@@ -124,3 +124,74 @@ def test_events_are_lines_where_nothing_can_be_redrawn(progress: TaskProgress) -
     assert progress.take(completed) == "  1.50 s  intent completed (classifier, 70 ms)"
     failed = event("", "task.failed", 2, error={"code": "no_agent", "message": "nobody can"})
     assert progress.take(failed) == "  2.00 s  task failed (no_agent: nobody can)"
+
+
+@pytest.mark.parametrize(
+    ("happened", "data", "words"),
+    [
+        (
+            "stage.awaiting",
+            {
+                "kind": "approval",
+                "ask": "Send it?",
+                "by": ["clerk"],
+                "escalated": False,
+                "until": "2027-01-15T13:00:00Z",
+            },
+            "intent asks clerk: Send it? (waits until 2027-01-15T13:00:00Z)",
+        ),
+        (
+            "stage.awaiting",
+            {"kind": "approval", "ask": "Send it?", "by": [], "escalated": True},
+            "intent now asks anybody: Send it? (waits)",
+        ),
+        (
+            "stage.awaiting",
+            {"kind": "wait", "until": "2027-01-16T00:00:00Z"},
+            "intent waits until 2027-01-16T00:00:00Z",
+        ),
+        ("stage.awaiting", {"kind": "budget", "reason": "1 USD is spent"}, "intent waits: 1 USD is spent"),
+        (
+            "stage.answered",
+            {"approved": True, "by": "clerk", "comment": "fine"},
+            "intent was answered yes by clerk: fine",
+        ),
+        ("stage.answered", {"approved": False, "by": "clerk"}, "intent was answered no by clerk"),
+        ("stage.spread", {"tasks": 10_000}, "intent started 10,000 tasks"),
+        ("stage.spread", {"tasks": 1}, "intent started 1 task"),
+        ("task.paused", {"by": "me", "reason": "until noon"}, "task paused by me: until noon"),
+        ("task.resumed", {"by": "me"}, "task resumed by me"),
+        (
+            "task.undoing",
+            {"error": {"code": "agent_refused", "message": "no car left"}},
+            "task fails, and what it did is undone (agent_refused: no car left)",
+        ),
+    ],
+)
+def test_what_happens_is_told_in_plain_words(
+    progress: TaskProgress, happened: str, data: dict[str, Any], words: str
+) -> None:
+    """Questions, answers, waits, started tasks, pauses and undoing are sentences, not names of events."""
+    subject = "" if happened.startswith("task.") else "intent"
+    assert progress.take(event(subject, happened, 1, **data)) == f"  1.00 s  {words}"
+
+
+def test_a_waiting_stage_is_drawn_as_one(progress: TaskProgress) -> None:
+    """A stage that asks, and one that started tasks, show that in the agent's place."""
+    progress.take(event("intent", "stage.started", 1, attempt=1))
+    progress.take(event("intent", "stage.awaiting", 2, kind="approval", ask="?", by=[]))
+    progress.take(event("embedding", "stage.started", 1, attempt=1))
+    progress.take(event("embedding", "stage.spread", 2, tasks=20))
+    lines = drawn(progress)
+    assert line_of(lines, "intent").split()[:3] == ["◇", "intent", "asks"]
+    assert line_of(lines, "embedding").split()[:5] == ["◐", "embedding", "intent", "20", "tasks"]
+    progress.take(event("intent", "stage.answered", 3, approved=True))
+    assert line_of(drawn(progress), "intent").split()[0] == "○"
+
+
+def test_a_stage_that_undoes_is_drawn_when_its_turn_comes(progress: TaskProgress) -> None:
+    """Stages that undo are not there at first; each appears below the others as it becomes ready."""
+    progress.take(event("", "task.undoing", 1, error={"code": "c", "message": "m"}))
+    progress.take(event("refund", "stage.ready", 1))
+    assert line_of(drawn(progress), "refund").split()[0] == "○"
+    assert "0 … 6.00 s" in drawn(progress, since_s=5)[0], "the task goes on until all is undone"

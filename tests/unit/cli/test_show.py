@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import typer
 
-from steersman.cli import show
+from steersman.cli import show, standing
 from steersman.cli.follow import finish
 from tests.unit.cli.screen import printed
 
@@ -106,3 +106,10 @@ def test_an_empty_table_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None
 def test_times_are_shown_to_the_second() -> None:
     """A time is shown in UTC without its fraction, whatever zone it was given in."""
     assert show.moment("2027-01-15T13:00:00.123+01:00") == "2027-01-15 12:00:00"
+
+
+def test_a_stage_that_waits_for_a_place_says_for_which() -> None:
+    """What a limit keeps back is told as that, not as the failure of an attempt before."""
+    stage = {"status": "ready", "error": {"message": "slow"}, "waiting_for": "agent:mine"}
+    assert standing.of_stage(stage) == "waits for a place of agent:mine"
+    assert standing.of_stage({**stage, "waiting_for": None}) == "slow"

@@ -7,7 +7,7 @@ import pytest
 from steersman import errors
 from steersman.errors import Fault, SteersmanError
 from steersman.http import problem
-from steersman.tasks.planner import DeadlinePassed
+from steersman.tasks import expressions, planner, ways
 
 STATUSES = {
     "internal": 500,
@@ -15,6 +15,7 @@ STATUSES = {
     "too_large": 413,
     "not_json": 400,
     "content_type": 415,
+    "forbidden": 403,
     "not_found": 404,
     "conflict": 409,
     "idempotency_key_reused": 422,
@@ -27,10 +28,17 @@ STATUSES = {
     "no_agent": 500,
     "invalid_result": 500,
     "missing_setting": 500,
+    "payload_gone": 500,
+    "payload_damaged": 500,
     "deadline_passed": 500,
     "budget_spent": 500,
     "lease_lost": 500,
     "expression_failed": 500,
+    "timer_in_past": 500,
+    "not_a_list": 500,
+    "children_failed": 500,
+    "rejected": 500,
+    "not_answered": 500,
 }
 
 
@@ -38,7 +46,7 @@ def every_class(root: type[SteersmanError] = SteersmanError) -> list[type[Steers
     ours = [
         cls
         for cls in root.__subclasses__()
-        if cls.__module__ in {errors.__name__, problem.__name__, DeadlinePassed.__module__}
+        if cls.__module__ in {module.__name__ for module in (errors, problem, planner, expressions, ways)}
     ]
     return [root, *(found for cls in ours for found in every_class(cls))]
 

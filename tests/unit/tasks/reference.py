@@ -12,10 +12,10 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from steersman.errors import AgentError, AgentRefused, StageTimeout
+from steersman.tasks.expressions import ExpressionFailed
 from steersman.tasks.planner import (
     DeadlinePassed,
     Decision,
-    ExpressionFailed,
     LeaseLost,
     Plan,
     Result,
@@ -181,7 +181,7 @@ def decide(
     """Return what the planner makes of an attempt, asked in the order in which the engine asks it."""
     if overdue:
         return plan.fatal(describe(DeadlinePassed("too late")))
-    if attempt > plan.stage(name).retry.max_attempts:
+    if attempt > plan.stage(name).retry.most_attempts:
         return plan.failed(name, attempt, LeaseLost("the last worker fell silent"), rng)
     try:
         if not plan.wanted(name, task_input, results):

@@ -16,11 +16,11 @@ from steersman.errors import (
     StageTimeout,
     SteersmanError,
 )
+from steersman.tasks.expressions import ExpressionFailed
 from steersman.tasks.planner import (
     BudgetSpent,
     DeadlinePassed,
     Decision,
-    ExpressionFailed,
     LeaseLost,
     Plan,
     describe,

@@ -9,15 +9,16 @@ WITH decided AS (
     %(task_ids)s::uuid[], %(stages)s::text[], %(leases)s::uuid[], %(statuses)s::text[], %(outputs)s::jsonb[],
     %(errors)s::jsonb[], %(delays_s)s::float8[], %(releases)s::text[], %(ends_sink)s::bool[], %(gives_output)s::bool[],
     %(agent_ids)s::uuid[], %(agent_names)s::text[], %(models)s::text[], %(costs)s::numeric[], %(tokens)s::bigint[],
-    %(qualities)s::float8[])
+    %(qualities)s::float8[], %(letters)s::uuid[])
   AS d (task_id, stage, lease_id, status, output, error, delay_s, releases, ends_sink, gives_output,
-        agent_id, agent_name, model, cost_usd, tokens, quality)
+        agent_id, agent_name, model, cost_usd, tokens, quality, letter_id)
   LIMIT %(count)s
 ), ended AS (
   UPDATE task_stages s
   SET status = d.status, output = d.output, error = d.error, agent_id = d.agent_id, agent_name = d.agent_name,
       model = d.model, cost_usd = s.cost_usd + d.cost_usd, tokens = s.tokens + d.tokens, lease_expires_at = NULL,
       attempt = s.attempt + (d.status = 'ready')::int,
+      children = CASE WHEN d.status <> 'ready' OR d.error ->> 'code' <> 'children_failed' THEN s.children END,
       resent_at = CASE WHEN d.status <> 'ready' THEN s.resent_at WHEN d.delay_s > 900 THEN timestamptz '-infinity' END,
       ready_at = CASE WHEN d.status = 'ready' THEN clock_timestamp() + make_interval(secs => d.delay_s) ELSE s.ready_at END,
       finished_at = CASE WHEN d.status = 'ready' THEN NULL ELSE clock_timestamp() END
@@ -25,7 +26,7 @@ WITH decided AS (
   WHERE s.task_id = d.task_id AND s.name = d.stage AND s.status = 'running' AND s.lease_id = d.lease_id
   RETURNING s.task_id, s.name, s.project_id, s.capability, s.status, s.attempt - (d.status = 'ready')::int AS attempt,
             CASE WHEN d.gives_output THEN d.output END AS output, d.error, d.delay_s, d.releases, d.ends_sink,
-            d.gives_output, d.agent_id, d.agent_name, d.model, d.cost_usd, d.tokens, d.quality, s.started_id,
+            d.gives_output, d.agent_id, d.agent_name, d.model, d.cost_usd, d.tokens, d.quality, d.letter_id, s.started_id,
             s.started_at, (date_part('epoch', clock_timestamp() - s.started_at) * 1000)::bigint AS duration_ms
 ), released AS (
   UPDATE task_stages s
@@ -50,7 +51,10 @@ WITH decided AS (
       tokens = t.tokens + o.tokens,
       output = coalesce(o.output, t.output),
       quality_score = coalesce(o.quality, t.quality_score),
-      status = CASE WHEN t.open_sinks = o.sinks THEN 'completed' WHEN o.retries THEN 'retrying' ELSE t.status END,
+      status = CASE WHEN t.open_sinks = o.sinks AND t.failing IS NULL THEN 'completed'
+                    WHEN t.open_sinks = o.sinks THEN 'failed'  -- what it did is undone
+                    WHEN o.retries THEN 'retrying' ELSE t.status END,
+      error = CASE WHEN t.open_sinks = o.sinks AND t.failing IS NOT NULL THEN t.failing ELSE t.error END,
       finished_at = CASE WHEN t.open_sinks = o.sinks THEN clock_timestamp() END
   FROM (SELECT task_id, count(*) FILTER (WHERE ends_sink)::int AS sinks, bool_or(status = 'ready') AS retries,
                sum(cost_usd) AS cost_usd, sum(tokens) AS tokens,
@@ -60,7 +64,17 @@ WITH decided AS (
         WHERE ends_sink OR gives_output OR status = 'ready' OR cost_usd > 0 OR tokens > 0
         GROUP BY task_id ORDER BY task_id) o
   WHERE t.id = o.task_id AND t.status IN ('pending', 'running', 'awaiting', 'retrying')
-  RETURNING t.id, t.project_id, t.status, t.quality_score, t.cost_usd
+  RETURNING t.id, t.project_id, t.status, t.quality_score, t.cost_usd, t.parent_task_id, t.error
+), letters AS (
+  -- Of stages that failed for good without ending their task there and then: what it did is undone first.
+  INSERT INTO dead_letters (id, project_id, task_id, stage, template_name, template_version, queue, capability, attempt,
+    error_code, error, failed_at)
+  SELECT e.letter_id, e.project_id, e.task_id, e.name, t.template_name, t.template_version, s.queue, e.capability,
+         e.attempt, coalesce(e.error ->> 'code', 'unknown'), e.error, clock_timestamp()
+  FROM ended e
+  JOIN task_stages s ON s.task_id = e.task_id AND s.name = e.name
+  JOIN task_histories t ON t.id = e.task_id
+  WHERE e.letter_id IS NOT NULL
 ), measured AS (
   INSERT INTO agent_performance AS p (agent_id, project_id, capability, bucket_start, slot, calls, failures, timeouts,
     duration_ms_sum, duration_ms_max, cost_usd, tokens, quality_sum, quality_count)
@@ -94,10 +108,11 @@ FROM (
          CASE WHEN last THEN string_to_array((SELECT by_task FROM freed) ->> task_id::text, ',') END AS frees
   FROM (SELECT *, lead(task_id) OVER (ORDER BY task_id, name) IS DISTINCT FROM task_id AS last FROM ended) e
   UNION ALL
-  SELECT 2, id, project_id, NULL, 'task.completed', NULL, NULL,
-         jsonb_strip_nulls(jsonb_build_object('quality_score', quality_score, 'cost_usd', cost_usd::text)),
+  SELECT 2, id, project_id, NULL, 'task.' || status, NULL, NULL,
+         jsonb_strip_nulls(jsonb_build_object('quality_score', quality_score, 'cost_usd', cost_usd::text,
+           'parent', parent_task_id, 'error', error)),
          NULL, NULL, NULL
-  FROM finished WHERE status = 'completed'
+  FROM finished WHERE status IN ('completed', 'failed')
 ) AS facts
 ORDER BY rank, task_id, stage
 RETURNING id, task_id, stage, event, attempt, detail::text, created_at, started_id, started_at, frees

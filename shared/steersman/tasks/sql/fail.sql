@@ -1,10 +1,10 @@
 -- Carry out the decisions on a batch of attempts that fail their task: store the errors, cancel what is open of the
--- tasks, end them, write the log. An attempt counts only while its lease is held; of another nothing comes back.
+-- tasks, end them, write the dead letters and the log. An attempt counts only while its lease is held; of another nothing comes back.
 WITH decided AS (
   SELECT * FROM unnest(
     %(task_ids)s::uuid[], %(stages)s::text[], %(leases)s::uuid[], %(errors)s::jsonb[], %(agent_ids)s::uuid[],
-    %(agent_names)s::text[], %(models)s::text[], %(costs)s::numeric[], %(tokens)s::bigint[])
-  AS d (task_id, stage, lease_id, error, agent_id, agent_name, model, cost_usd, tokens)
+    %(agent_names)s::text[], %(models)s::text[], %(costs)s::numeric[], %(tokens)s::bigint[], %(letters)s::uuid[])
+  AS d (task_id, stage, lease_id, error, agent_id, agent_name, model, cost_usd, tokens, letter_id)
   LIMIT %(count)s
 ), ended AS (
   UPDATE task_stages s
@@ -13,8 +13,8 @@ WITH decided AS (
       finished_at = clock_timestamp()
   FROM decided d
   WHERE s.task_id = d.task_id AND s.name = d.stage AND s.status = 'running' AND s.lease_id = d.lease_id
-  RETURNING s.task_id, s.name, s.project_id, s.capability, s.attempt, d.error, d.agent_id, d.agent_name, d.model,
-            d.cost_usd, d.tokens, s.started_id, s.started_at, (date_part('epoch', clock_timestamp() - s.started_at) * 1000)::bigint AS duration_ms
+  RETURNING s.task_id, s.name, s.project_id, s.queue, s.capability, s.attempt, d.error, d.agent_id, d.agent_name,
+            d.model, d.cost_usd, d.tokens, d.letter_id, s.finished_at, s.started_id, s.started_at, (date_part('epoch', clock_timestamp() - s.started_at) * 1000)::bigint AS duration_ms
 ), doomed AS (
   SELECT task_id, (array_agg(error || jsonb_build_object('stage', name) ORDER BY name))[1] AS error,
          array_agg(name) AS names, sum(cost_usd) AS cost_usd, sum(tokens) AS tokens
@@ -38,7 +38,14 @@ WITH decided AS (
   FROM doomed f
   WHERE t.id = f.task_id AND t.status IN ('pending', 'running', 'awaiting', 'retrying')
     AND (SELECT count(*) FROM cancelled) >= 0  -- the stages' locks come first
-  RETURNING t.id, t.project_id, t.quality_score, t.cost_usd, t.error
+  RETURNING t.id, t.project_id, t.quality_score, t.cost_usd, t.error, t.template_name, t.template_version,
+            t.parent_task_id
+), letters AS (
+  INSERT INTO dead_letters (id, project_id, task_id, stage, template_name, template_version, queue, capability, attempt,
+    error_code, error, failed_at)
+  SELECT e.letter_id, e.project_id, e.task_id, e.name, f.template_name, f.template_version, e.queue, e.capability,
+         e.attempt, coalesce(e.error ->> 'code', 'unknown'), e.error, e.finished_at
+  FROM ended e JOIN finished f ON f.id = e.task_id
 ), measured AS (
   INSERT INTO agent_performance AS p (agent_id, project_id, capability, bucket_start, slot, calls, failures, timeouts,
     duration_ms_sum, duration_ms_max, cost_usd, tokens)
@@ -71,7 +78,8 @@ FROM (
   SELECT 2, task_id, project_id, name, 'stage.cancelled', attempt, NULL, '{}', started_id, started_at FROM cancelled
   UNION ALL
   SELECT 3, id, project_id, NULL, 'task.failed', NULL, NULL,
-         jsonb_strip_nulls(jsonb_build_object('quality_score', quality_score, 'cost_usd', cost_usd::text, 'error', error)),
+         jsonb_strip_nulls(jsonb_build_object('quality_score', quality_score, 'cost_usd', cost_usd::text,
+           'parent', parent_task_id, 'error', error)),
          NULL, NULL
   FROM finished
 ) AS facts

@@ -1,0 +1,3 @@
+ALTER TABLE task_stages DROP COLUMN waiting_for;
+
+DROP TABLE project_limits;

@@ -1,0 +1,237 @@
+"""Work of every kind through all that can happen to it, held to what was promised of it."""
+
+import random
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import redis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from steersman.agents.job import StageJob, StageResult
+from steersman.errors import AgentError, AgentRefused
+from steersman.tasks import pause_store
+from steersman.tasks.approvals import Approvals
+from steersman.tasks.engine import Message
+from steersman.tasks.open_work import OpenWork
+from steersman.tasks.plans import Plans
+from steersman.tasks.steering import Steering
+from steersman.tasks.sweep import sweep
+from tests.fixtures.engine import LANES, Rig
+from tests.unit.tasks.works import Work, faults, says_yes, works
+
+ENDS = {"completed", "failed", "cancelled"}
+COST = Decimal("0.01")
+ASKS = "s.status = 'awaiting' AND s.capability = 'approval' AND s.error IS NULL AND s.answer IS NULL"
+WAITS = "s.status = 'awaiting' AND s.capability = 'wait' AND s.error IS NULL"
+MOVES = (
+    "work",
+    "work",
+    "work",
+    "again",
+    "lose",
+    "forget",
+    "sweep",
+    "answer",
+    "time",
+    "pause",
+    "resume",
+    "raise",
+)
+
+
+class Way:
+    """A task of drawn work with all below it, and what can happen to them; agents note what they are asked."""
+
+    def __init__(
+        self, rig: Rig, client: redis.Redis, work: Work, rng: random.Random, *, budget: bool
+    ) -> None:
+        self.rig, self.client, self.work, self.rng = rig, client, work, rng
+        rig.sqs.queues.clear()
+        rig.agent.jobs.clear()
+        self.works = {one.name: one for one in work.all()}
+        for one in work.all():
+            document = one.document()
+            plan = rig.publish(
+                document["stages"], output=document["output"], name=one.name, deadline_s=86_400
+            )
+        rig.behaviours.clear()
+        rig.behaviours |= dict.fromkeys(self._stage_names(), self._behave)
+        (self.task_id,) = rig.submit(plan, constraints={"budget_usd": "0.000001"} if budget else {})
+        self.waiting: list[Message] = []
+        self.old: list[Message] = []
+        parts: dict[str, Any] = {
+            "database": rig.database,
+            "queues": rig.queues,
+            "live": rig.live,
+            "open_work": rig.open_work,
+            "lanes": LANES,
+            "warn": lambda text, _: rig.warnings.append(text),
+        }
+        self.steering, self.approvals = Steering(**parts), Approvals(**parts, plans=Plans(rig.database))
+
+    def _stage_names(self) -> set[str]:
+        return {stage["name"] for one in self.works.values() for stage in one.document()["stages"]}
+
+    def _behave(self, job: StageJob) -> StageResult | AgentError:
+        (row,) = self.rig.database.run(
+            "SELECT template_name, paused FROM task_histories WHERE id = %(id)s", {"id": job.task_id}
+        )
+        assert row["paused"] is None, f"{job.stage} began while its task was paused"
+        if not says_yes(self.works[row["template_name"]], job.stage, job.input):
+            return AgentRefused("no")
+        if job.attempt == 1 and self.rng.random() < 0.2:
+            return AgentError("not now")
+        return StageResult({"stage": job.stage}, cost_usd=COST)
+
+    def family(self) -> list[dict[str, Any]]:
+        """Return all tasks, parents first."""
+        statement = """
+            WITH RECURSIVE family AS (
+              SELECT id, 0 AS depth FROM task_histories WHERE id = %(id)s
+              UNION ALL SELECT c.id, f.depth + 1 FROM family f JOIN task_histories c ON c.parent_task_id = f.id
+            )
+            SELECT t.id, t.status, t.template_name, t.paused, t.only_stage, t.parent_task_id FROM family f
+            JOIN task_histories t ON t.id = f.id ORDER BY f.depth, t.id"""
+        return self.rig.database.run(statement, {"id": self.task_id})
+
+    def stages(self, condition: str) -> list[tuple[UUID, str]]:
+        """Return the stages of open tasks of which an SQL condition on `s` holds."""
+        statement = f"""
+            SELECT s.task_id, s.name FROM task_stages s
+            WHERE s.task_id = ANY(%(ids)s) AND {condition} ORDER BY s.task_id, s.name"""  # noqa: S608
+        rows = self.rig.database.run(statement, {"ids": [row["id"] for row in self.family()]})
+        return [(row["task_id"], row["name"]) for row in rows]
+
+    def move(self, name: str) -> None:
+        self.waiting += self.rig.sqs.take_all()
+        moves: dict[str, Callable[[], None]] = {
+            "work": self._work,
+            "again": lambda: self._run(self._some(self.old)),
+            "lose": self._lose,
+            "forget": lambda: self.rig.lose_wakes(self._work),
+            "sweep": self.sweep,
+            "answer": lambda: self.answer(self._some(self.stages(ASKS))),
+            "time": lambda: self.pass_time(self._some(self.stages(WAITS))),
+            "pause": self._pause,
+            "resume": lambda: self.resume(self._some(self._paused())),
+            "raise": self.raise_budget,
+        }
+        moves[name]()
+        self.check()
+
+    def check(self) -> None:
+        """Hold what is at work of each fan-out to its limit."""
+        statement = """
+            SELECT p.template_name, c.parent_stage AS stage, count(*) AS at_work
+            FROM task_histories c JOIN task_histories p ON p.id = c.parent_task_id
+            JOIN task_stages s ON s.task_id = c.id
+            WHERE c.parent_task_id = ANY(%(ids)s) AND c.status IN ('running', 'retrying', 'awaiting')
+            GROUP BY c.parent_task_id, p.template_name, c.parent_stage, c.parent_attempt"""
+        for row in self.rig.database.run(statement, {"ids": [row["id"] for row in self.family()]}):
+            part = self.works[row["template_name"]].by_name[row["stage"]]
+            assert part.kind != "each" or row["at_work"] <= part.at_work, "more at work than the limit"
+
+    def _some(self, items: list[Any]) -> list[Any]:
+        return self.rng.sample(items, self.rng.randint(1, len(items))) if items else []
+
+    def _run(self, messages: list[Message]) -> None:
+        if messages:
+            self.rig.engine.run(messages)
+
+    def _work(self) -> None:
+        chosen = self._some(self.waiting)
+        self.waiting = [message for message in self.waiting if message not in chosen]
+        self.old += chosen
+        self._run(chosen)
+
+    def _lose(self) -> None:
+        lost = self._some(self.waiting)
+        self.waiting = [message for message in self.waiting if message not in lost]
+
+    def _pause(self) -> None:
+        row = self.rng.choice(self.family())
+        pause_store.pause(self.rig.database, row["id"], by="test", reason=None)
+
+    def _paused(self) -> list[UUID]:
+        return [row["id"] for row in self.family() if row["paused"] and row["status"] not in ENDS]
+
+    def resume(self, task_ids: list[UUID]) -> None:
+        for task_id in task_ids:
+            self.steering.resume_task(task_id, by="test")
+
+    def answer(self, stages: list[tuple[UUID, str]]) -> None:
+        names = {row["id"]: row["template_name"] for row in self.family()}
+        for task_id, stage in stages:
+            good = self.works[names[task_id]].by_name[stage].good
+            self.approvals.answer(task_id, stage, approved=good, answer={}, comment=None, by="test")
+
+    def pass_time(self, stages: list[tuple[UUID, str]]) -> None:
+        for task_id, stage in stages:
+            self.rig.pass_time(task_id, stage)
+
+    def raise_budget(self) -> None:
+        if self.family()[0]["status"] not in ENDS:
+            self.steering.amend(self.task_id, {"budget_usd": "1000"}, by="test")
+
+    def sweep(self) -> None:
+        sweep(
+            database=self.rig.database,
+            queues=self.rig.queues,
+            live=self.rig.live,
+            open_work=OpenWork(self.client),
+            plans=Plans(self.rig.database),
+            lanes=LANES,
+            warn=lambda text, _: self.rig.warnings.append(text),
+            stranded_after_s=-1.0,
+        )
+
+    def hold_to_promise(self) -> None:
+        """Hold every task of the family to its work: items have none of their own, they are held by their parents."""
+        rows = self.family()
+        top = self.rig.task(rows[0]["id"])
+        for row in rows:
+            task = self.rig.task(row["id"])
+            if row["only_stage"] is None:
+                wrong = faults(
+                    self.works[row["template_name"]], task["status"], task["stages"], task["error"]
+                )
+                assert not wrong, (self.work, row, wrong)
+        ran = [(job.task_id, job.stage, job.attempt) for job in self.rig.agent.jobs]
+        assert len(set(ran)) == len(ran), "an attempt ran twice"
+        assert top["status"] != "cancelled", "nobody cancelled it"
+        assert top["cost_usd"] == sum((Decimal(stage["cost_usd"]) for stage in top["stages"]), Decimal(0))
+
+    def end(self) -> None:
+        """Answer, resume and raise all there is, and let workers and the sweep end it."""
+        for _ in range(100):
+            if all(row["status"] in ENDS for row in self.family()):
+                return
+            self.resume(self._paused())
+            self.raise_budget()
+            self.answer(self.stages(ASKS))
+            self.pass_time(self.stages(WAITS))
+            self.sweep()
+            self.rig.drain()
+        raise AssertionError(f"it does not end: {self.family()}")
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],  # to shrink on a database takes minutes
+    suppress_health_check=list(HealthCheck),
+)
+@given(works(), st.lists(st.sampled_from(MOVES), max_size=25), st.integers(0, 2**16), st.booleans())
+def test_work_of_every_kind_comes_to_what_was_promised(
+    rig: Rig, redis_client: redis.Redis, work: Work, moves: list[str], seed: int, budget: bool
+) -> None:
+    """Fan-outs, nested tasks, approvals, waits and undoing end as promised, whatever is lost, doubled or paused."""
+    way = Way(rig, redis_client, work, random.Random(seed), budget=budget)  # noqa: S311 - a drawn seed
+    for move in moves:
+        way.move(move)
+    way.end()
+    way.hold_to_promise()
