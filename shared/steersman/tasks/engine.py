@@ -212,9 +212,11 @@ class Engine:
             # A budget may have been raised just before: nobody else looks at it again. (That of a day has its time.)
             if unsure := {one.job.task_id for one, waits in ran.awaiting if waits.error and not waits.due_at}:
                 batch.freed += waiting_store.unspent(self._database, sorted(unsure))
-        waits = {attempt.job.task_id for attempt in batch.attempts if attempt.may_wait}
-        if waits and ran.outcomes:
-            waiting_store.settle(self._database, sorted(waits))
+        waiting = {attempt.job.task_id for attempt, _ in ran.awaiting}
+        if ran.outcomes:
+            waiting |= {attempt.job.task_id for attempt in batch.attempts if attempt.may_wait}
+        if waiting:
+            waiting_store.settle(self._database, sorted(waiting))
         return facts
 
     def _keep(self, outcomes: Sequence[Outcome], batch: "_Batch") -> list[Fact]:

@@ -62,7 +62,13 @@ def hold(database: Database, attempts: Sequence[Attempt]) -> list[dict[str, Any]
 
 def settle(database: Database, task_ids: Sequence[UUID]) -> None:
     """Note of tasks that they only wait now, where that is so."""
-    database.tuples(sql("settle"), {"task_ids": ids(task_ids), "count": len(task_ids)}, repeatable=True)
+    values = {"task_ids": ids(sorted(task_ids)), "count": len(task_ids)}
+
+    def when_nobody_else_does() -> None:
+        database.tuples(sql("lock"), values)
+        database.tuples(sql("settle"), values)
+
+    database.together(when_nobody_else_does)
 
 
 def amend(

@@ -265,3 +265,21 @@ def test_what_is_held_is_told_to_nobody(rig: Rig) -> None:
     assert (told[0].task_id, told[0].event) == (runs, "stage.started")
     assert {fact.task_id for fact in told} == {runs}
     assert rig.events(held)[-1] == "task.paused"
+
+
+def test_what_is_answered_while_its_task_is_noted_as_waiting_has_its_task_run(
+    rig: Rig, other: Database
+) -> None:
+    """A task is running when its stage goes on, though a worker was just about to note that the task only waits."""
+    ask = {"name": "ask", "kind": "approval", "approval": {"ask": "Well?"}}
+    (task_id,) = rig.submit(rig.publish([ask, stage("beside"), stage("both", "ask", "beside")]))
+    rig.drain()
+    assert rig.task(task_id)["status"] == "awaiting"
+    rig.database.run("UPDATE task_histories SET status = 'running' WHERE id = %(id)s", {"id": task_id})
+    meet(
+        rig,
+        lambda: waiting_store.answer(rig.database, task_id, "ask", {"approved": True}, {}),
+        lambda: waiting_store.settle(other, [task_id]),
+        other,
+    )
+    assert (rig.statuses(task_id)["ask"], rig.task(task_id)["status"]) == ("ready", "running")

@@ -1,6 +1,5 @@
--- Set leased stages waiting, for an answer or until a time, and their tasks where nothing else of them goes on.
--- A wait counts only while its lease is held. Timers say when the sweep is to look: at a stage, and at the deadline of a
--- task that only waits, because the sweep does not look at such tasks.
+-- Set leased stages waiting, for an answer or until a time. A wait counts only while its lease is held. Timers say when
+-- the sweep is to look at a stage.
 -- Who waits for a budget has not begun the wait of its own: its time is not counted, so that nobody takes it for that.
 WITH decided AS (
   SELECT * FROM unnest(%(task_ids)s::uuid[], %(stages)s::text[], %(leases)s::uuid[], %(due)s::timestamptz[],
@@ -15,24 +14,11 @@ WITH decided AS (
   FROM decided d
   WHERE s.task_id = d.task_id AND s.name = d.stage AND s.status = 'running' AND s.lease_id = d.lease_id
   RETURNING s.task_id, s.name, s.project_id, s.attempt, s.started_id, s.started_at, d.look_at, d.detail
-), tasks AS (
-  SELECT task_id, min(project_id::text)::uuid AS project_id, array_agg(name) AS names
-  FROM waiting GROUP BY task_id ORDER BY task_id LIMIT %(count)s
-), quiet AS (
-  UPDATE task_histories t
-  SET status = 'awaiting'
-  FROM tasks w
-  WHERE t.id = w.task_id AND t.status IN ('pending', 'running', 'retrying') AND NOT EXISTS (
-    SELECT FROM task_stages o
-    WHERE o.task_id = w.task_id AND o.status IN ('ready', 'running') AND o.name <> ALL (w.names))
-  RETURNING t.id, t.project_id, t.deadline_at
 ), timed AS (
   INSERT INTO task_timers (task_id, stage, project_id, due_at, day_budget)
   SELECT w.task_id, w.name, w.project_id, coalesce(w.look_at, t.deadline_at),
          coalesce(w.detail ->> 'scope' = 'project_day', false)
   FROM waiting w JOIN task_histories t ON t.id = w.task_id
-  UNION ALL
-  SELECT id, '', project_id, deadline_at, false FROM quiet
   ORDER BY 1, 2
   ON CONFLICT (task_id, stage) DO UPDATE SET due_at = excluded.due_at, day_budget = excluded.day_budget
 )

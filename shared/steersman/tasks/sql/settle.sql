@@ -1,4 +1,6 @@
--- Tasks of which nothing goes on but some stage waits are awaiting: the sweep looks at their timers, not at them.
+-- Tasks of which nothing goes on but some stage waits are awaiting: the sweep looks at their timers, not at them; one of
+-- stage '' is for the task's deadline. Who runs this holds the tasks' rows since before: what is just answered sets its
+-- task going after this, or is seen by it.
 WITH quiet AS (
   UPDATE task_histories t
   SET status = 'awaiting'
