@@ -48,11 +48,9 @@ def joins_see_all(run: RunHistory) -> Iterator[Finding]:
     """A stage that started tasks goes on when all have ended, or too many failed, with the outputs of all."""
     known = children_of(run)
     for task, line in _spreads(run):
-        stage, found = (
-            task.stages[line.stage or ""],
-            known.get((task.row.id, line.stage or "", line.attempt or 0), ()),
-        )
-        if stage.status != "completed" or stage.attempt != line.attempt or stage.output is None:
+        stage = task.stages[line.stage or ""]
+        attempt, found = _started_last(known, task, stage)
+        if stage.status != "completed" or attempt != line.attempt or stage.output is None:
             continue
         last = max(one.at for one in task.log if one.stage == line.stage and one.event == "stage.started")
         if late := [child.row.item for child in found if not _end(child) or _end(child).at > last]:  # type: ignore[union-attr]
@@ -61,6 +59,16 @@ def joins_see_all(run: RunHistory) -> Iterator[Finding]:
             )
         for reason in _wrong_join(task, stage, found):
             yield Finding(task.subject, "a join sees every item", f"{stage.name} {reason}")
+
+
+def _started_last(
+    known: Children, task: TaskHistory, stage: StageRow
+) -> tuple[int | None, Sequence[TaskHistory]]:
+    """Return the attempt that started tasks last, and these: when a join's worker dies, a later attempt joins them."""
+    for attempt in range(stage.attempt, 0, -1):
+        if found := known.get((task.row.id, stage.name, attempt)):
+            return attempt, found
+    return None, ()
 
 
 def _wrong_join(task: TaskHistory, stage: StageRow, found: Sequence[TaskHistory]) -> Iterator[str]:
@@ -87,7 +95,7 @@ def failed_for_its_items(run: RunHistory) -> Iterator[Finding]:
     known = children_of(run)
     for task in run.tasks:
         for stage in task.stages.values():
-            found = known.get((task.row.id, stage.name, stage.attempt), ())
+            _, found = _started_last(known, task, stage)
             each = task.plan.stage(stage.name).for_each
             if (stage.error or {}).get("code") != "children_failed" or stage.status != "failed":
                 continue

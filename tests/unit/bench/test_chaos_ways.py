@@ -91,6 +91,16 @@ def test_faults_in_families_are_found(fault: str) -> None:
     assert rule in rules(run(*tasks))
 
 
+@pytest.mark.parametrize(("failed", "wrong"), [((1,), True), ((1, 2), False)])
+def test_a_join_by_a_later_attempt_is_held_to_the_items_of_the_earlier(
+    failed: tuple[int, ...], wrong: bool
+) -> None:
+    """When a join's worker died, its next attempt is judged by the items that the attempt before started."""
+    parent = with_stage(PARENT, "each", status="failed", error={"code": "children_failed"}, attempt=2)
+    items = [item(place, fails=place in failed) for place in range(3)]
+    assert ("a stage fails for its items" in rules(run(parent, *items))) is wrong
+
+
 def _reordered() -> TaskHistory:
     return with_stage(with_stage(saga(), "one", finished_at=2.0), "two", finished_at=1.0)
 
