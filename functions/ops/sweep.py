@@ -21,6 +21,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
             stranded_after_s=parts().settings.stranded_after_s,
             clockworks=lambda: (parts().due_schedules, parts().day_releases),
             limits=parts().limits,
+            orchestration=parts().orchestration,
             reach=parts().reach,
         )
     parts().logger.fact("swept", **vars(swept))

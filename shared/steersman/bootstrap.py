@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from steersman.agents.job import Agent
     from steersman.agents.registry import Registry
     from steersman.agents.selection import Candidate
+    from steersman.aws.machines import StateMachines
     from steersman.aws.queues import StageQueues
     from steersman.failpoints import Reach
     from steersman.http.health import Health
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
     from steersman.tasks.approvals import Approvals
     from steersman.tasks.day_releases import DayReleases
     from steersman.tasks.engine import Engine
+    from steersman.tasks.executions import Executions
     from steersman.tasks.families import Families
     from steersman.tasks.flood import Flood
     from steersman.tasks.letters import DeadLetters
     from steersman.tasks.limits import Limits
     from steersman.tasks.live import LiveTasks
     from steersman.tasks.open_work import OpenWork
+    from steersman.tasks.orchestration import Orchestration
     from steersman.tasks.payloads import Payloads
     from steersman.tasks.plans import Plans
     from steersman.tasks.redrives import ManyRedrives
@@ -104,6 +107,34 @@ class Parts:
         return StageQueues(quicken(self.aws("sqs")), self.settings.queue_prefix, self.reach, each=pool.map)
 
     @cached_property
+    def machines(self) -> "StateMachines":
+        from steersman.aws.machines import StateMachines
+
+        given = self.settings
+        return StateMachines(
+            self.aws("stepfunctions"), prefix=given.machine_prefix, role_arn=given.machine_role
+        )
+
+    @cached_property
+    def executions(self) -> "Executions":
+        from concurrent.futures import ThreadPoolExecutor
+
+        from steersman.tasks.executions import Executions
+
+        pool = ThreadPoolExecutor(PARALLEL_SENDS, thread_name_prefix="states")
+        return Executions(
+            database=self.database, machines=lambda: self.machines, lanes=self.settings.lanes, each=pool.map
+        )
+
+    @cached_property
+    def orchestration(self) -> "Orchestration":
+        from steersman.tasks.orchestration import Orchestration
+        from steersman.tasks.tokens import Tokens
+
+        tokens = Tokens(database=self.database, machines=lambda: self.machines, plans=self.plans)
+        return Orchestration(self.executions, tokens)
+
+    @cached_property
     def live(self) -> "LiveTasks":
         from steersman.cache.connection import connect
         from steersman.tasks.live import LiveTasks
@@ -152,6 +183,7 @@ class Parts:
             plans=self.plans,
             payloads=self.payloads,
             ended=lambda facts: self.families.ended(facts),
+            stop=lambda task_ids: self.executions.stop(task_ids),
         )
 
     @cached_property
@@ -181,6 +213,7 @@ class Parts:
             lanes=self.settings.lanes,
             warn=self.warn,
             payloads=self.payloads,
+            begin=lambda task_ids: self.executions.begin(task_ids),
             reach=self.reach,
         )
 
@@ -196,6 +229,7 @@ class Parts:
             open_work=self.open_work,
             lanes=self.settings.lanes,
             warn=self.warn,
+            begin=lambda task_ids: self.executions.begin(task_ids),
         )
 
     @cached_property
@@ -301,18 +335,22 @@ class Parts:
         from steersman.tasks.day_budgets import DayBudgets
         from steersman.tasks.engine import Engine
         from steersman.tasks.plans import Plans
+        from steersman.tasks.tokens import Tokens
 
+        plans = Plans(self.engine_database)
         return Engine(
             database=self.engine_database,
             queues=self.queues,
             live=self.live,
             registry=self.registry,
-            plans=Plans(self.engine_database),
+            plans=plans,
             lanes=self.settings.lanes,
             warn=self.warn,
             payloads=self.payloads,
             limits=self.limits,
             day_budgets=DayBudgets(self.engine_database, self.known_limits),
+            tokens=Tokens(database=self.engine_database, machines=lambda: self.machines, plans=plans),
+            begin=lambda task_ids: self.executions.begin(task_ids),
             reach=self.reach,
         )
 

@@ -44,6 +44,8 @@ class Settings(BaseModel):
     queue_prefix: str = Field(description="URL of the stage queues up to '<queue>-<lane>'")
     lanes: tuple[Lane, ...] = (Lane.URGENT, Lane.STANDARD, Lane.BULK)
     documents_bucket: str = ""
+    machine_prefix: str = Field(default="", description="what the names of state machines begin with")
+    machine_role: str = Field(default="", description="ARN of the role that state machines have")
     log_level: str = "INFO"
 
     rate_limit_per_minute: int = Field(default=6000, gt=0)

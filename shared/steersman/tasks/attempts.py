@@ -4,6 +4,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache, partial
 from math import ceil
@@ -44,7 +45,7 @@ from steersman.tasks.special import next_step
 from steersman.tasks.storable import surely_storable, unstorable
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 from steersman.tasks.ways import Awaiting, Child, Children, ChildrenFailed, Held
-from steersman.tasks.words import StageStatus
+from steersman.tasks.words import Orchestrator, StageStatus
 
 MAX_MODEL_BYTES = 1000
 MAX_COST_USD = 1_000_000
@@ -95,6 +96,11 @@ class Attempt(NamedTuple):
     def undoes(self) -> bool:
         """Whether the task fails already, and the stage undoes another."""
         return "failing" in self.aside
+
+    @property
+    def orchestrated(self) -> bool:
+        """Whether a state machine sends what follows."""
+        return self.plan.template.orchestrator is Orchestrator.STEP_FUNCTIONS
 
     @property
     def number(self) -> int:
@@ -232,6 +238,21 @@ class Runner:
             for attempt, answer in zip(call.group, call.answers(), strict=True):
                 ran.outcomes.append(self._after(attempt, call.candidate, answer))
         return ran._replace(outcomes=kept(ran.outcomes, attempts, self._payloads, self.failed))
+
+    def unwanted(self, attempts: Sequence[Attempt]) -> tuple[list[Outcome], list[Attempt]]:
+        """Return what came of the attempts whose `when` lets them not run, and all others."""
+        outcomes, others = [], []
+        whole = self._payloads.whole_jobs([attempt.job for attempt in attempts])
+        for attempt, job in zip(attempts, whole, strict=True):
+            wanted = True
+            if not isinstance(job, SteersmanError):
+                with suppress(ExpressionFailed):  # it fails when it runs, by its rules
+                    wanted = attempt.plan.wanted(job.stage, job.input, job.results)
+            if wanted:
+                others.append(attempt)
+            else:
+                outcomes.append(_outcome(attempt, attempt.plan.skipped(attempt.job.stage)))
+        return outcomes, others
 
     def _looked_at(
         self, attempt: Attempt, whole: StageJob | SteersmanError, spent_days: Mapping[str, Awaiting]

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from steersman.agents.registry import Registry
-from steersman.aws.queues import MAX_DELAY_S, Delivery, Job, StageQueues, unpack
+from steersman.aws.queues import MAX_ATTEMPT, MAX_DELAY_S, Delivery, Job, StageQueues, unpack
 from steersman.db.connection import Database
 from steersman.errors import Unavailable
 from steersman.failpoints import Reach, unarmed
@@ -35,11 +35,14 @@ from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
 from steersman.tasks.resending import Warn, resend
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
+from steersman.tasks.token_store import Asked
+from steersman.tasks.tokens import Tokens, asked_in
 from steersman.tasks.words import Lane, Priority, lane_for
 
 LEASE_S = 30.0  # a killed worker's stages are free again after this
 MAX_JOBS = 100  # claimed at a time: what one agent is given, and what one statement changes
 MAX_JOBS_S = MAX_STAGE_TIMEOUT_S + 15.0  # how long they may take: the slowest agent, and storing what it gave
+_BAD_ENDS = frozenset({"task.failed", "task.cancelled", "task.undoing"})
 RENEW_S = 10.0  # how often a worker renews its leases while agents are at work
 PATIENCE_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # waits for a database that does not take results
 
@@ -109,12 +112,15 @@ class Engine:
         payloads: Payloads | None = None,
         limits: Limits | None = None,
         day_budgets: DayBudgets | None = None,
+        tokens: Tokens | None = None,
+        begin: Callable[[Sequence[UUID]], object] = lambda _: None,
         rng: random.Random | None = None,
         reach: Reach = unarmed,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._reach = reach
         self._sleep = sleep
+        self._tokens = tokens
         self._database = database
         self._queues = queues
         self._live = live
@@ -130,6 +136,7 @@ class Engine:
             payloads=payloads,
             lanes=lanes,
             publish=self._publish,
+            begin=begin,
             reach=reach,
         )
         self._pauses = Pauses(database)
@@ -151,18 +158,28 @@ class Engine:
         Unavailable (of the database) means that all messages must be delivered again.
         """
         report = Report()
-        jobs = self._unpack(messages, report)
+        asked, jobs = self._unpack(messages, report)
+        taken = self._taken(asked, messages[0].lane) if asked else []
+        keys = {(job.task_id, job.stage) for job in taken}
+        jobs = [*taken, *(job for job in jobs if (job.task_id, job.stage) not in keys)] if taken else jobs
         for start in range(0, len(jobs), MAX_JOBS):
             if start and time_left_s() < MAX_JOBS_S:
-                self._postpone(jobs[start:], messages, report)
+                self._postpone(jobs[start:], messages, report, keys)
                 break
-            if not self._do(jobs[start : start + MAX_JOBS], messages[0].lane, report):
+            part = jobs[start : start + MAX_JOBS]
+            asked_now = keys and keys.intersection((job.task_id, job.stage) for job in part)
+            if not self._do(part, messages[0].lane, report, asked_now):
                 report.failed_messages = [message.id for message in messages]
                 break
         return report
 
-    def _do(self, jobs: Sequence[Job], lane: str, report: Report) -> bool:
-        """Do some jobs from claim to send; False means that their messages must come again."""
+    def _do(
+        self, jobs: Sequence[Job], lane: str, report: Report, asked: Collection[tuple[UUID, str]] = ()
+    ) -> bool:
+        """Do some jobs from claim to send; False means that their messages must come again.
+
+        State machines wait for answers on the stages of `asked`.
+        """
         self._reach("engine.received")
         batch = self._claim(jobs, report)
         batch.lane = lane if lane in self._lanes else ""
@@ -188,6 +205,7 @@ class Engine:
             self._families.told(batch.stopped)
             resend(self._queues, batch.freed, self._lanes)
             self._mend(batch)
+            self._answer(asked, batch, facts)
         except Unavailable as exc:
             # Results are stored, but their followers may not be sent: the same messages come again, are found
             # done, and lead to `_mend`.
@@ -215,9 +233,30 @@ class Engine:
         waiting = {attempt.job.task_id for attempt, _ in ran.awaiting}
         if ran.outcomes:
             waiting |= {attempt.job.task_id for attempt in batch.attempts if attempt.may_wait}
+        facts += self._skip_unwanted(batch, facts)
         if waiting:
             waiting_store.settle(self._database, sorted(waiting))
         return facts
+
+    def _skip_unwanted(self, batch: "_Batch", facts: Sequence[Fact]) -> list[Fact]:
+        """Skip what state machines need not ask for, because its `when` says no; return the facts.
+
+        Their choices are told so with the answer of the stage that frees it.
+        """
+        ours = {one.job.task_id.int: one.plan for one in batch.attempts if one.orchestrated}
+        told: list[Fact] = []
+        freed = _conditional(facts, ours) if ours else []
+        while freed:
+            lease_id = new_id()
+            leases = [Lease(task_id, stage, MAX_ATTEMPT, lease_id) for task_id, stage in freed]
+            attempts = self._attempts_of(attempt_store.claim(self._database, leases, lease_s=LEASE_S))
+            outcomes, wanted = self._runner.unwanted(attempts)
+            more = self._keep(outcomes, batch)
+            if wanted:
+                waiting_store.hold(self._database, wanted)
+            told += more
+            freed = _conditional(more, ours)
+        return told
 
     def _keep(self, outcomes: Sequence[Outcome], batch: "_Batch") -> list[Fact]:
         """Store outcomes, if there are any; return the facts."""
@@ -304,16 +343,34 @@ class Engine:
             if found:
                 report.counts[name] += len(found)
 
-    def _postpone(self, jobs: Sequence[Job], messages: Sequence[Message], report: Report) -> None:
+    def _postpone(
+        self,
+        jobs: Sequence[Job],
+        messages: Sequence[Message],
+        report: Report,
+        taken: Collection[tuple[UUID, str]],
+    ) -> None:
         report.counts["postponed"] += len(jobs)
         left = set(jobs)
-        self._queues.send([one for message in messages for one in _again(message) if one.job in left])
+        again = [one for message in messages for one in _again(message) if one.job in left]
+        # What state machines asked for is noted: their messages are not needed any more.
+        known = {(job.task_id, job.stage): job for job in jobs if (job.task_id, job.stage) in taken}
+        again = [one for one in again if (one.job.task_id, one.job.stage) not in known]
+        queue, lane = messages[0].queue, messages[0].lane
+        self._queues.send([*again, *(Delivery(queue, lane, job) for job in known.values())])
 
-    def _unpack(self, messages: Sequence[Message], report: Report) -> list[Job]:
-        """Return the jobs to claim, the latest attempt of each stage. Redelivered packs are split, not run."""
+    def _unpack(self, messages: Sequence[Message], report: Report) -> tuple[list[Asked], list[Job]]:
+        """Return what state machines ask, and the jobs to claim, the latest attempt of each stage.
+
+        Redelivered packs are split, not run.
+        """
         jobs: dict[tuple[UUID, str], Job] = {}
+        asked: list[Asked] = []
         for message in messages:
             try:
+                if self._tokens and (one := asked_in(message.body)):
+                    asked.append(one)
+                    continue
                 pack = unpack(message.body)
             except ValueError:
                 self._warn("a message is not a stage message", {"message_id": message.id})
@@ -329,31 +386,69 @@ class Engine:
                 known = jobs.get((job.task_id, job.stage))
                 if known is None or known.attempt < job.attempt:
                     jobs[job.task_id, job.stage] = job
-        return list(jobs.values())
+        return asked, list(jobs.values())
+
+    def _taken(self, asked: Sequence[Asked], lane: str) -> list[Job]:
+        """Note what state machines ask; return the jobs to do now.
+
+        One that came before its stage may be tried again is sent once more; where that takes longer than a message can
+        wait, the sweep sends it.
+        """
+        assert self._tokens is not None  # noqa: S101 - who calls has looked
+        jobs, early = self._tokens.take(asked)
+        self._reach("engine.asked")
+        self._queues.send(
+            [
+                Delivery(
+                    row["queue"],
+                    lane,
+                    Job(row["task_id"], row["stage"], row["attempt"]),
+                    ceil(row["delay_s"]),
+                    str(row["project_id"]),
+                )
+                for row in early
+                if row["delay_s"] <= MAX_DELAY_S
+            ]
+        )
+        return list({(job.task_id, job.stage): job for job in jobs}.values())
+
+    def _answer(self, asked: Collection[tuple[UUID, str]], batch: "_Batch", facts: Sequence[Fact]) -> None:
+        """Answer state machines that wait for what was done, or found done; `asked` are stages they ask of now."""
+        if self._tokens is None:
+            return
+        ours = [attempt.job for attempt in batch.attempts if attempt.orchestrated]
+        if not ours and not asked and not batch.mend:
+            return
+        numbers = {job.task_id.int for job in ours}
+        ended = {fact.task_id for fact in facts if fact.event in _BAD_ENDS and fact.task_id.int in numbers}
+        ended |= {fact.task_id for fact in batch.stopped}
+        self._tokens.answer({*asked, *batch.mend, *((job.task_id, job.stage) for job in ours)}, ended)
 
     def _claim(self, jobs: Sequence[Job], report: Report) -> "_Batch":
         lease_id = new_id()  # one for the whole batch: who holds it is this call
         leases = [Lease(*job, lease_id) for job in jobs]
         rows = attempt_store.claim(self._database, leases, lease_s=LEASE_S)
         self._reach("engine.claimed")
-        batch = _Batch(leases=[row["lease"] for row in rows])
-        plans = self._plans_of({row["template_id"] for row in rows})
-        projects = {text: UUID(text) for text in {row["project_id"] for row in rows}}
-        for row in rows:
-            plan = plans[row["template_id"]]
-            if row["aside"] is not None and (only_stage := row["aside"].get("only_stage")):
-                plan = plan.of_item(only_stage)
-            attempt = Attempt.of(row, projects[row["project_id"]], plan)
-            batch.attempts.append(attempt)
-            if attempt.lease_lost:
-                # Who held the lease before may have told nobody.
-                batch.stale_views.append(attempt.job.task_id)
+        batch = _Batch(leases=[row["lease"] for row in rows], attempts=self._attempts_of(rows))
+        # Who held the lease before may have told nobody.
+        batch.stale_views += [attempt.job.task_id for attempt in batch.attempts if attempt.lease_lost]
         if rows:
             report.counts["claimed"] += len(rows)
         if len(rows) < len(leases):
             granted = {(lease.task_id, lease.stage) for lease in batch.leases}
             self._judge([one for one in leases if (one.task_id, one.stage) not in granted], batch, report)
         return batch
+
+    def _attempts_of(self, rows: Sequence[Mapping[str, Any]]) -> list[Attempt]:
+        plans = self._plans_of({row["template_id"] for row in rows})
+        projects = {text: UUID(text) for text in {row["project_id"] for row in rows}}
+        attempts = []
+        for row in rows:
+            plan = plans[row["template_id"]]
+            if row["aside"] is not None and (only_stage := row["aside"].get("only_stage")):
+                plan = plan.of_item(only_stage)
+            attempts.append(Attempt.of(row, projects[row["project_id"]], plan))
+        return attempts
 
     def _judge(self, refused: Sequence[Lease], batch: "_Batch", report: Report) -> None:
         """Account for jobs that are not ours. A busy one is dropped: its lease has a holder, or the sweep."""
@@ -418,6 +513,8 @@ class Engine:
                 letters[attempt.plan.stage(str(fact.stage)).queue].append(_dead_letter(attempt, fact))
             elif fact.task_id.int in failed:
                 continue
+            elif attempt.orchestrated:
+                continue  # its state machine sends what follows, when it is answered
             elif fact.event == "stage.retrying":
                 stage = str(fact.stage)
                 delay_s = delays.get((fact.task_id, stage)) or 0.0
@@ -431,6 +528,8 @@ class Engine:
                 deliveries.append(self._delivery(attempt, batch.lane, Job(fact.task_id, freed, 1)))
         for attempt, waits in ran.awaiting:
             left_s = (waits.due_at - attempt.row["started_at"]).total_seconds() if waits.due_at else inf
+            if attempt.orchestrated and not waits.error:
+                continue  # its state machine waits too
             if left_s <= MAX_DELAY_S:  # else the sweep sends it when its time has come
                 job = Job(attempt.job.task_id, attempt.job.stage, attempt.job.attempt)
                 deliveries.append(self._delivery(attempt, batch.lane, job, ceil(left_s)))
@@ -487,6 +586,17 @@ def _without_place(ran: Ran) -> list[Job]:
     """Return the jobs for which a place may be kept that they do not need: what is held, or waits."""
     found = [*ran.held, *(attempt for attempt, _ in ran.awaiting)] if ran.held or ran.awaiting else []
     return [Job(one.job.task_id, one.job.stage, one.job.attempt) for one in found]
+
+
+def _conditional(facts: Sequence[Fact], plans: Mapping[int, Plan]) -> list[tuple[UUID, str]]:
+    """Return the stages with `when` that facts free, of tasks (as numbers) with these plans."""
+    return [
+        (fact.task_id, name)
+        for fact in facts
+        if fact.frees and fact.task_id.int in plans and fact.event != "task.undoing"
+        for name in fact.frees
+        if plans[fact.task_id.int].stage(name).when is not None
+    ]
 
 
 def _place(attempt: Attempt) -> tuple[int, str]:

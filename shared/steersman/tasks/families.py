@@ -21,7 +21,7 @@ from steersman.tasks.references import goes_apart, reference_in
 from steersman.tasks.resending import resend
 from steersman.tasks.template import parse_template
 from steersman.tasks.ways import MAX_TOLD, Child, Children
-from steersman.tasks.words import Lane, TaskStatus
+from steersman.tasks.words import Lane, Orchestrator, TaskStatus
 
 MAX_DEPTH = 5  # tasks above a task: a chain of templates that start each other ends here
 ENDS = frozenset({"task.completed", "task.failed", "task.cancelled"})
@@ -46,6 +46,7 @@ class Families:
         plans: Plans,
         lanes: tuple[Lane, ...],
         publish: Callable[[Sequence[Fact]], None],
+        begin: Callable[[Sequence[UUID]], object] = lambda _: None,
         payloads: Payloads | None = None,
         reach: Reach = unarmed,
     ) -> None:
@@ -55,6 +56,7 @@ class Families:
         self._payloads = payloads or Payloads()
         self._lanes = lanes
         self._publish = publish
+        self._begin = begin
         self._reach = reach
 
     def spread(self, attempt: Attempt, children: Children) -> list[Fact]:
@@ -67,21 +69,25 @@ class Families:
             only_stage, plan = attempt.job.stage, attempt.plan.of_item(attempt.job.stage)
         new_ids = [new_id() for _ in children.inputs]
         inputs = self._kept(new_ids, children.inputs)
+        orchestrated = plan.template.orchestrator is Orchestrator.STEP_FUNCTIONS
+        # A state machine has each item begin when it is its turn.
+        window = len(new_ids) if orchestrated else children.window
         facts = family_store.spread(
             self._database,
             attempt,
             plan,
             inputs,
             new_ids,
-            window=children.window,
+            window=window,
             tolerated=children.tolerated,
             only_stage=only_stage,
         )
         self._reach("families.spread")
-        if facts:
-            first = new_ids[: children.window]
-            with suppress(Unavailable):  # the sweep sends what the queues did not take
-                resend(self._queues, unsent_store.ready_stages(self._database, first), self._lanes)
+        with suppress(Unavailable):  # the sweep sends what nobody took
+            if facts and not orchestrated:
+                resend(self._queues, unsent_store.ready_stages(self._database, new_ids[:window]), self._lanes)
+            elif facts and only_stage is None:
+                self._begin(new_ids)
         return facts
 
     def results(self, task_id: UUID, stage: str, outputs: bool = True) -> list[Child]:

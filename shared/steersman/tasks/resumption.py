@@ -35,7 +35,9 @@ class Resumptions:
         open_work: OpenWork,
         lanes: tuple[Lane, ...],
         warn: Warn,
+        begin: Callable[[Sequence[UUID]], Sequence[UUID]] = lambda _: (),
     ) -> None:
+        self._begin = begin
         self._database = database
         self._queues = queues
         self._live = live
@@ -119,7 +121,8 @@ class Resumptions:
 
     def _send(self, jobs: Sequence[Row], counted: bool) -> None:
         try:
-            resend(self._queues, jobs, self._lanes)
+            orchestrated = set(self._begin(sorted({job["task_id"] for job in jobs})))
+            resend(self._queues, [job for job in jobs if job["task_id"] not in orchestrated], self._lanes)
         except Unavailable as exc:
             if not self._count() and not counted:
                 raise Unavailable("nobody can be told to begin; try again", retry_after_s=5) from exc

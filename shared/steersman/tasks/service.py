@@ -24,7 +24,10 @@ LOOK_S = 2.0  # who waits for an end looks for one of which a dying worker, or a
 
 
 class Tasks:
-    """Reads and changes of tasks for the API; `ended` brings the ends of tasks to the stages that started them."""
+    """Reads and changes of tasks for the API.
+
+    `ended` brings the ends of tasks to the stages that started them, `stop` ends the executions of tasks.
+    """
 
     def __init__(
         self,
@@ -34,9 +37,11 @@ class Tasks:
         plans: Plans,
         payloads: Payloads | None = None,
         ended: Callable[[Sequence[Fact]], None] = lambda _: None,
+        stop: Callable[[Sequence[UUID]], None] = lambda _: None,
         pause: Callable[[float], None] = sleep,
     ):
         self._bring_ends = ended
+        self._stop = stop
         self._database = database
         self._live = live
         self._plans = plans
@@ -122,6 +127,8 @@ class Tasks:
                 self._live.publish(facts)
             with suppress(Unavailable):  # what waits for these tasks is told by the sweep
                 self._bring_ends(facts)
+            with suppress(Unavailable):  # the execution ends with its next message
+                self._stop([fact.task_id for fact in facts if fact.event == "task.cancelled"])
         row = self._found(task_id)
         if row["status"] != TaskStatus.CANCELLED:
             raise Conflict(f"the task is {row['status']} already; only an open task can be cancelled")

@@ -34,7 +34,7 @@ from steersman.tasks.resending import Warn, resend
 from steersman.tasks.submission_store import NewTask
 from steersman.tasks.template import parse_template
 from steersman.tasks.views import TaskSubmission
-from steersman.tasks.words import Lane, StageStatus, TaskStatus, lane_for
+from steersman.tasks.words import Lane, Orchestrator, StageStatus, TaskStatus, lane_for
 
 MAX_FAULTS = 100
 
@@ -54,8 +54,10 @@ class Submissions:
         lanes: tuple[Lane, ...],
         warn: Warn,
         payloads: Payloads | None = None,
+        begin: Callable[[Sequence[UUID]], object] = lambda _: None,
         reach: Reach = unarmed,
     ) -> None:
+        self._begin_executions = begin
         self._reach = reach
         self._database = database
         self._queues = queues
@@ -214,6 +216,8 @@ class Submissions:
         """
         try:
             self._queues.send(self._first_jobs(tasks, counted))
+            if orchestrated := [task.id for task in tasks if _orchestrated(task)]:
+                self._begin_executions(orchestrated)
         except Unavailable as exc:
             if not self._count() and not counted:
                 raise Unavailable(
@@ -235,13 +239,14 @@ class Submissions:
         return [
             Delivery(stage.queue, lane, Job(task.id, stage.name, 1), 0, groups[task.project_id.int])
             for task, lane in zip(tasks, lanes, strict=True)
-            for stage in task.plan.new_stages
+            for stage in (() if _orchestrated(task) else task.plan.new_stages)
             if stage.status is StageStatus.READY
         ]
 
     def _begin_again(self, task_ids: Sequence[UUID]) -> None:
         """Make sure that tasks accepted before are begun: who was answered 503 for want of that asks again."""
         if not self._count():
+            self._begin_executions(task_ids)
             resend(self._queues, unsent_store.ready_stages(self._database, task_ids), self._lanes)
 
     def _count(self) -> bool:
@@ -251,6 +256,11 @@ class Submissions:
             self._warn("the flag of open work was not set", {"reason": exc.message})
             return False
         return True
+
+
+def _orchestrated(task: NewTask) -> bool:
+    """Say whether a state machine sends the stages of a task."""
+    return task.plan.template.orchestrator is Orchestrator.STEP_FUNCTIONS
 
 
 def _unknown_template(sub: TaskSubmission, at: str) -> Fault:

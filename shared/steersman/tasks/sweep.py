@@ -16,6 +16,7 @@ from steersman.tasks.families import Families
 from steersman.tasks.limits import Limits
 from steersman.tasks.live import LiveTasks
 from steersman.tasks.open_work import OpenWork
+from steersman.tasks.orchestration import Orchestration
 from steersman.tasks.plans import Plans
 from steersman.tasks.resending import Warn, resend
 from steersman.tasks.words import Lane
@@ -60,6 +61,7 @@ def sweep(
     stranded_after_s: float,
     clockworks: Callable[[], Sequence[Clockwork]] = tuple,
     limits: Limits | None = None,
+    orchestration: Orchestration | None = None,
     reach: Reach = unarmed,
 ) -> Swept:
     """Do one sweep; harmless to repeat, and to run twice at once. What has been ready for `stranded_after_s`
@@ -82,12 +84,16 @@ def sweep(
         undoing = [fact.task_id for fact in facts if fact.frees]
         resend(queues, unsent_store.ready_stages(database, undoing), lanes)
         families.ended(facts)
+        if orchestration is not None:
+            _quietly(lambda: orchestration.ended(facts), warn)
         reach("sweep.stopped")
     lost = [row for row in rows if not row["deadline_passed"]]
     resend(queues, [*lost, *(row for row in timers if not row["deadline_passed"])], lanes)
     told = families.wake_untold(older_than_s=stranded_after_s, limit=LIMIT)
     reach("sweep.sent")
     if lost:
+        if orchestration is not None:
+            _quietly(lambda: orchestration.lost({row["task_id"] for row in lost}), warn)
         sweep_store.resent(database, lost)
         _quietly(lambda: live.outdate(sorted({row["task_id"] for row in lost})), warn)
     freed: list[Delivery] = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
@@ -110,7 +110,9 @@ class Template(Part):
 
     name: TemplateName
     description: str = Field(default="", max_length=2000)
-    orchestrator: Literal[Orchestrator.QUEUE] = Orchestrator.QUEUE
+    orchestrator: Orchestrator = Field(
+        default=Orchestrator.QUEUE, description="What decides the next stage: `queue` or `step_functions`"
+    )
     deadline_s: float = Field(default=300.0, ge=1, le=YEAR_S)
     output: StageName | None = Field(default=None, description="The stage whose output is the task's")
     input_schema: JsonObject | None = Field(default=None, description="JSON Schema of the task's input")

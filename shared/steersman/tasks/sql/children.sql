@@ -1,10 +1,10 @@
 -- Tasks that a stage starts: rows of tasks, stages and log. Items beyond the first ones are held (sent later).
 -- Of a paused task they are paused too; the lock has whoever pauses it now find them.
 WITH tasks AS (
-  INSERT INTO task_histories (id, project_id, template_id, template_name, template_version, priority, input, constraints,
-    labels, requested_by, requested_through, correlation_id, open_sinks, deadline_at, parent_task_id, parent_stage,
+  INSERT INTO task_histories (id, project_id, template_id, template_name, template_version, orchestrator, priority, input,
+    constraints, labels, requested_by, requested_through, correlation_id, open_sinks, deadline_at, parent_task_id, parent_stage,
     parent_attempt, item, only_stage, depth, paused)
-  SELECT c.id, p.project_id, %(template_id)s, %(template_name)s, %(template_version)s, p.priority, c.input,
+  SELECT c.id, p.project_id, %(template_id)s, %(template_name)s, %(template_version)s, %(orchestrator)s, p.priority, c.input,
          p.constraints - 'budget_usd' - 'budget_tokens', p.labels, p.requested_by, 'task', p.correlation_id, %(open_sinks)s,
          least(p.deadline_at, clock_timestamp() + make_interval(secs => %(deadline_s)s::float8)), p.id, %(parent_stage)s,
          %(parent_attempt)s, c.item, %(only_stage)s, p.depth + 1,

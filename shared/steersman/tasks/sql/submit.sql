@@ -1,11 +1,11 @@
 -- Accept tasks: rows of tasks, stages, log and the answer kept for the Idempotency-Key, all or nothing.
 WITH tasks AS (
-  INSERT INTO task_histories (id, project_id, template_id, template_name, template_version, priority, input,
+  INSERT INTO task_histories (id, project_id, template_id, template_name, template_version, orchestrator, priority, input,
     requirements, constraints, labels, business_value_usd, business_value_kind, requested_by, requested_through,
     correlation_id, open_sinks, deadline_at, created_at, updated_at)
   SELECT t.*, %(created_at)s, %(created_at)s
   FROM unnest(%(ids)s::uuid[], %(project_ids)s::uuid[], %(template_ids)s::uuid[], %(template_names)s::text[],
-    %(template_versions)s::int[], %(priorities)s::text[], %(inputs)s::jsonb[], %(requirements)s::jsonb[],
+    %(template_versions)s::int[], %(orchestrators)s::text[], %(priorities)s::text[], %(inputs)s::jsonb[], %(requirements)s::jsonb[],
     %(constraints)s::jsonb[], %(labels)s::jsonb[], %(values_usd)s::numeric[], %(value_kinds)s::text[],
     %(requested_by)s::text[], %(requested_through)s::text[], %(correlation_ids)s::text[], %(open_sinks)s::int[],
     %(deadlines)s::timestamptz[]) AS t
