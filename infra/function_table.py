@@ -22,6 +22,9 @@ class Access(StrEnum):
     SEE_QUEUES = "see_queues"  # how long they are
     DOCUMENTS = "documents"  # put, get, delete in the bucket
     PAYLOADS = "payloads"  # put and get large values of tasks, in their part of the bucket
+    EXECUTIONS = "executions"  # of state machines: begin, look, end
+    ANSWERS = "answers"  # to the tokens of state machines
+    MACHINES = "machines"  # make state machines, and give them their role
     MODELS = "models"  # the configured model provider
 
 
@@ -46,7 +49,15 @@ class FunctionSpec:
         return f"functions.{self.module}.handler"
 
 
-STAGE_ACCESS = (Access.DATABASE, Access.SEND_JOBS, Access.SEND_DEAD, Access.MODELS, Access.PAYLOADS)
+STAGE_ACCESS = (
+    Access.DATABASE,
+    Access.SEND_JOBS,
+    Access.SEND_DEAD,
+    Access.MODELS,
+    Access.PAYLOADS,
+    Access.EXECUTIONS,
+    Access.ANSWERS,
+)
 
 
 def _api(module: str, *access: Access, memory_mb: int = 512) -> FunctionSpec:
@@ -85,16 +96,16 @@ def _ops(module: str, *access: Access, memory_mb: int = 256, traced: bool = True
 # The embedded model's weights and PDF parsing take about 250 MB, so what embeds text gets 1 GB.
 # Schedules call seldom enough for X-Ray to bill every call, and almost every one finds nothing to do.
 FUNCTIONS: tuple[FunctionSpec, ...] = (
-    _api("tasks", Access.SEND_JOBS, Access.PAYLOADS),
+    _api("tasks", Access.SEND_JOBS, Access.PAYLOADS, Access.EXECUTIONS),
     _api("events"),
     _api("approvals", Access.SEND_JOBS),
     _api("pauses", Access.SEND_JOBS),
-    _api("templates"),
-    _api("schedules", Access.SEND_JOBS, Access.PAYLOADS),
+    _api("templates", Access.MACHINES),
+    _api("schedules", Access.SEND_JOBS, Access.PAYLOADS, Access.EXECUTIONS),
     _api("agents"),
     _api("projects", Access.SEND_JOBS),
     _api("documents", Access.DOCUMENTS, Access.MODELS, memory_mb=1024),
-    _api("dead_letters", Access.SEND_JOBS, Access.PAYLOADS),
+    _api("dead_letters", Access.SEND_JOBS, Access.PAYLOADS, Access.EXECUTIONS),
     _api("audit"),
     _api("health", Access.SEE_QUEUES, Access.MODELS),
     _stage("intent", Queue.INTENT),
@@ -104,8 +115,16 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     _stage("moderator", Queue.MODERATOR, memory_mb=1024),
     _stage("respond", Queue.RESPONSES),
     _stage("agent", Queue.AGENT),
-    _ops("migrate", Access.DATABASE_OWNER, memory_mb=512),
-    _ops("sweep", Access.SEND_JOBS, Access.SEND_DEAD, Access.PAYLOADS, traced=False),
+    _ops("migrate", Access.DATABASE_OWNER, Access.MACHINES, memory_mb=512),
+    _ops(
+        "sweep",
+        Access.SEND_JOBS,
+        Access.SEND_DEAD,
+        Access.PAYLOADS,
+        Access.EXECUTIONS,
+        Access.ANSWERS,
+        traced=False,
+    ),
     _ops("partitions", traced=False),
 )
 

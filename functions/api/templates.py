@@ -46,7 +46,7 @@ def publish_template(
     project_id = parts().projects.id(body.project)
     template = templates.check(body.template)
     if body.validate_only:
-        templates.check_circles(parts().database, project_id, template)
+        templates.check_published(parts().database, project_id, template)
         found = report(parts().database, project_id, template)
         return created(
             {"name": template.name, "version": None, "published": False, "report": found}, new=False
@@ -58,7 +58,11 @@ def publish_template(
         key=idempotency_key,
         body=body.model_dump(mode="json"),
         action=lambda: templates.publish(
-            parts().database, project_id, template, by=request_of(router.current_event).requested_by
+            parts().database,
+            project_id,
+            template,
+            by=request_of(router.current_event).requested_by,
+            making=parts().making,
         ),
     )
     location = f"/v1/templates/{answer['name']}/versions/{answer['version']}"

@@ -11,6 +11,6 @@ from steersman.db.deployment import prepare
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Migrate and seed; harmless to repeat. Answers CloudFormation when it asks, and direct calls as well."""
     with parts().logger.request("migrate"):
-        done = prepare(parts().settings, parts().secret, progress=parts().logger.fact)
+        done = prepare(parts().settings, parts().secret, making=parts().making, progress=parts().logger.fact)
     parts().logger.fact("database prepared", **done)
     return done

@@ -56,7 +56,12 @@ class Network(Construct):
         )
         if egress is Egress.ENDPOINTS:
             self._add_endpoints(
-                [Service.SQS, Service.SECRETS_MANAGER, *([Service.BEDROCK_RUNTIME] if bedrock else [])]
+                [
+                    Service.SQS,
+                    Service.STEP_FUNCTIONS,
+                    Service.SECRETS_MANAGER,
+                    *([Service.BEDROCK_RUNTIME] if bedrock else []),
+                ]
             )
 
     @property

@@ -9,6 +9,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 
 from infra.constructs.database import APP_ROLE, Database
+from infra.constructs.machines import Machines
 from infra.function_table import Access
 from infra.models import BedrockModel, Models
 from steersman.tasks.references import PREFIX as PAYLOADS
@@ -35,6 +36,7 @@ class Resources:
     lanes: Sequence[sqs.IQueue]
     dead: Sequence[sqs.IQueue]
     documents_arn: str
+    machines: Machines
     key: kms.IKey | None
     database: Database | None
     models: Models
@@ -58,6 +60,13 @@ def statements(access: Access, resources: Resources) -> list[iam.PolicyStatement
             return _documents(resources)
         case Access.PAYLOADS:
             return _payloads(resources)
+        case Access.EXECUTIONS:
+            return _executions(resources.machines)
+        case Access.ANSWERS:
+            # A token tells the execution: IAM knows no narrower resource.
+            return [_allow(["states:SendTaskSuccess", "states:SendTaskFailure"], ["*"])]
+        case Access.MACHINES:
+            return _machines(resources.machines)
         case Access.MODELS:
             return _models(resources)
 
@@ -89,6 +98,23 @@ def _payloads(resources: Resources) -> list[iam.PolicyStatement]:
     """Put and get; and list, for S3 says that an object is gone only to who may: to others it says forbidden."""
     objects = _allow(["s3:GetObject", "s3:PutObject"], [f"{resources.documents_arn}/{PAYLOADS}*"])
     return [objects, _allow(["s3:ListBucket"], [resources.documents_arn]), *_key(resources)]
+
+
+def _executions(machines: Machines) -> list[iam.PolicyStatement]:
+    return [
+        _allow(["states:StartExecution"], [machines.arns]),
+        _allow(["states:DescribeExecution", "states:StopExecution"], [machines.execution_arns]),
+    ]
+
+
+def _machines(machines: Machines) -> list[iam.PolicyStatement]:
+    actions = ["states:CreateStateMachine", "states:UpdateStateMachine", "states:PublishStateMachineVersion"]
+    to_machines_only = iam.PolicyStatement(
+        actions=["iam:PassRole"],
+        resources=[machines.role.role_arn],
+        conditions={"StringEquals": {"iam:PassedToService": "states.amazonaws.com"}},
+    )
+    return [_allow(actions, [machines.arns]), to_machines_only]
 
 
 def _key(resources: Resources) -> list[iam.PolicyStatement]:

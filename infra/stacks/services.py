@@ -9,6 +9,7 @@ from infra.constructs.code import ROOT, dependencies_layer, functions_code, stee
 from infra.constructs.exceptions import accept
 from infra.constructs.http_api import HttpApi
 from infra.constructs.log_retention import retention
+from infra.constructs.machines import Machines
 from infra.constructs.migration import Migration
 from infra.constructs.permissions import Resources, statements
 from infra.constructs.python_function import PythonFunction, Surroundings
@@ -31,6 +32,8 @@ HOUSEKEEPING = {
     Rhythm.DAILY: {"hour": "3", "minute": "17"},
     Rhythm.WEEKLY: {"week_day": "SUN", "hour": "3", "minute": "17"},
 }
+# What state machines' rights are on: names that templates give.
+_NAMED_LATER = {Access.EXECUTIONS: ("stateMachine", "execution"), Access.MACHINES: ("stateMachine",)}
 
 
 class ServicesStack(Stack):
@@ -55,6 +58,8 @@ class ServicesStack(Stack):
         self._name_prefix = f"steersman-{environment.name}-"
         self._log_retention = retention(environment.log_retention_days)
         self.queues = {queue: self._queue(queue) for queue in Queue}
+        lanes = [lane for queue in self.queues.values() for lane in queue.lanes.values()]
+        self.machines = Machines(self, "Machines", name_prefix=self._name_prefix, lanes=lanes)
         self.functions = self._functions(models, data)
         self._permit(models, data)
         self._migrate()
@@ -92,7 +97,11 @@ class ServicesStack(Stack):
             layers=layers,
             variables=variables(
                 self, environment=self._values, models=models, data=data, queue_prefix=self._queue_prefix()
-            ),
+            )
+            | {
+                "STEERSMAN_MACHINE_PREFIX": self._name_prefix,
+                "STEERSMAN_MACHINE_ROLE": self.machines.role.role_arn,
+            },
             log_level=self._values.log_level,
             log_retention=self._log_retention,
             network=data.stores.network if data.stores else None,
@@ -109,6 +118,7 @@ class ServicesStack(Stack):
             lanes=[lane for queue in self.queues.values() for lane in queue.lanes.values()],
             dead=[queue.dead for queue in self.queues.values()],
             documents_arn=data.documents_arn,
+            machines=self.machines,
             key=data.key,
             database=data.stores.database if data.stores else None,
             models=models,
@@ -136,6 +146,14 @@ class ServicesStack(Stack):
                 f"IAM5[Resource::{data.documents_arn_export}/{PAYLOADS}*]",
                 because="Large values of tasks are objects whose names are made at run time.",
             )
+        for right, kinds in _NAMED_LATER.items():
+            for kind in kinds if right in access else ():
+                accept(
+                    function.role,
+                    f"IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:{kind}:"
+                    f"{self._name_prefix}*]",
+                    because="State machines are made when templates are published; their names begin so.",
+                )
         for model in models.bedrock:
             if Access.MODELS in access and model.is_profile:
                 accept(

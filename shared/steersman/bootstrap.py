@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from steersman.tasks.letters import DeadLetters
     from steersman.tasks.limits import Limits
     from steersman.tasks.live import LiveTasks
+    from steersman.tasks.machine_making import MachineMaking
     from steersman.tasks.open_work import OpenWork
     from steersman.tasks.orchestration import Orchestration
     from steersman.tasks.payloads import Payloads
@@ -114,6 +115,12 @@ class Parts:
         return StateMachines(
             self.aws("stepfunctions"), prefix=given.machine_prefix, role_arn=given.machine_role
         )
+
+    @cached_property
+    def making(self) -> "MachineMaking":
+        from steersman.tasks.machine_making import MachineMaking
+
+        return MachineMaking(self.machines, self.settings.queue_prefix)
 
     @cached_property
     def executions(self) -> "Executions":

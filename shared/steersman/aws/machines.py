@@ -21,6 +21,8 @@ class SfnClient(Protocol):
     def send_task_failure(self, **given: Any) -> Any: ...
     def create_state_machine(self, **given: Any) -> Any: ...
     def update_state_machine(self, **given: Any) -> Any: ...
+    @property
+    def meta(self) -> Any: ...
 
 
 class StateMachines:
@@ -35,8 +37,11 @@ class StateMachines:
         self._prefix = prefix
         self._role_arn = role_arn
 
-    def publish(self, name: str, definition: Mapping[str, Any], *, version: str, account: str) -> str:
-        """Make the definition the next version of a machine; return the version's ARN. Raise Unavailable."""
+    def publish(self, name: str, definition: Mapping[str, Any], *, version: str) -> str:
+        """Make the definition the next version of a machine; return the version's ARN. Raise Unavailable.
+
+        `version` describes it: the same definition published again under the same description is the same version.
+        """
         full, text = f"{self._prefix}{name}", dumps_text(definition)
         with _calls("Step Functions does not take the state machine; try again"):
             try:
@@ -51,7 +56,7 @@ class StateMachines:
                 if _code(exc) not in {"StateMachineAlreadyExists", "ConflictException"}:
                     raise
                 made = self._client.update_state_machine(
-                    stateMachineArn=account + full,
+                    stateMachineArn=self._arn(full),
                     definition=text,
                     roleArn=self._role_arn,
                     publish=True,
@@ -59,6 +64,10 @@ class StateMachines:
                 )
         found: str = made["stateMachineVersionArn"]
         return found
+
+    def _arn(self, machine: str) -> str:
+        _, partition, _, _, account, _ = self._role_arn.split(":", 5)
+        return f"arn:{partition}:states:{self._client.meta.region_name}:{account}:stateMachine:{machine}"
 
     def begin(self, version_arn: str, task_id: str, given: Mapping[str, Any]) -> None:
         """Have an execution of a task run: the one that does, or the next. Raise Unavailable."""

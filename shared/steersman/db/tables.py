@@ -142,6 +142,7 @@ task_dag_templates = Table(
     _json("spec"),
     _text("created_by"),
     _created_at(),
+    _text("state_machine", nullable=True),
     UniqueConstraint("project_id", "name", "version"),
     _check("version", "version > 0"),
 )
@@ -370,6 +371,18 @@ task_timers = Table(
     PrimaryKeyConstraint("task_id", "stage"),
     Index("task_timers_due", "due_at"),
     Index("task_timers_day_budget", "project_id", "task_id", "stage", postgresql_where=text("day_budget")),
+)
+
+stage_tokens = Table(
+    "stage_tokens",
+    metadata,
+    _id("task_id"),
+    _text("stage"),
+    _text("move"),
+    _text("token"),
+    _count("attempt", SmallInteger, default=None),
+    _created_at(),
+    PrimaryKeyConstraint("task_id", "stage"),
 )
 
 pauses = Table(

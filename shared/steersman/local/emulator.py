@@ -56,7 +56,7 @@ def emulator_command(
     with the variables `passed_on`.
     """
     return Command(
-        arguments=[sys.executable, "-m", "ministack"],
+        arguments=[sys.executable, "-m", "steersman.local.aws_api"],
         folder=folder,
         log=folder / "cloud.log",
         environment={**_inherited(environment), **passed_on, **_own(folder, port), **aws_environment(port)},

@@ -100,7 +100,7 @@ class Attempt(NamedTuple):
     @property
     def orchestrated(self) -> bool:
         """Whether a state machine sends what follows."""
-        return self.plan.template.orchestrator is Orchestrator.STEP_FUNCTIONS
+        return self.plan.orchestrator is Orchestrator.STEP_FUNCTIONS
 
     @property
     def number(self) -> int:

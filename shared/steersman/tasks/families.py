@@ -19,7 +19,6 @@ from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
 from steersman.tasks.references import goes_apart, reference_in
 from steersman.tasks.resending import resend
-from steersman.tasks.template import parse_template
 from steersman.tasks.ways import MAX_TOLD, Child, Children
 from steersman.tasks.words import Lane, Orchestrator, TaskStatus
 
@@ -69,7 +68,7 @@ class Families:
             only_stage, plan = attempt.job.stage, attempt.plan.of_item(attempt.job.stage)
         new_ids = [new_id() for _ in children.inputs]
         inputs = self._kept(new_ids, children.inputs)
-        orchestrated = plan.template.orchestrator is Orchestrator.STEP_FUNCTIONS
+        orchestrated = plan.orchestrator is Orchestrator.STEP_FUNCTIONS
         # A state machine has each item begin when it is its turn.
         window = len(new_ids) if orchestrated else children.window
         facts = family_store.spread(
@@ -170,9 +169,7 @@ class Families:
             version = f"version {nested.version} of " if nested.version else ""
             raise NestedFailed(f"there is no {version}template '{nested.template}' in the project")
         row = rows[0]
-        plan = self._plans.known(row["id"]) or self._plans.keep(
-            Plan(row["id"], row["version"], parse_template(row["spec"]))
-        )
+        plan = self._plans.keep(row)
         schema = plan.input_schema
         for index, given in enumerate(children.inputs):
             if schema and (faults := schema.faults(given, f"input of item {index}")):

@@ -67,7 +67,7 @@ def _children(
         "template_id": plan.template_id,
         "template_name": plan.template.name,
         "template_version": plan.version,
-        "orchestrator": plan.template.orchestrator,
+        "orchestrator": plan.orchestrator,
         "open_sinks": len(plan.template.sinks),
         "sources": ",".join(plan.sources),
         "ids": ids(new_ids),

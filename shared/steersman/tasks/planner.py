@@ -15,7 +15,7 @@ from steersman.errors import AgentError, AgentThrottled, RateLimited, StageTimeo
 from steersman.tasks import expressions
 from steersman.tasks.schema import Schema
 from steersman.tasks.template import Backoff, Stage, Template
-from steersman.tasks.words import FailureKind, OnError, StageKind, StageStatus
+from steersman.tasks.words import FailureKind, OnError, Orchestrator, StageKind, StageStatus
 
 Result = Mapping[str, Any] | None
 # What a template computes once.
@@ -68,11 +68,15 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """A template made ready to run: published under `template_id`, its expressions and schemas compiled."""
+    """A template made ready to run: published under `template_id`, its expressions and schemas compiled.
+
+    `state_machine` is the ARN of the state machine's version that it was compiled to, if any.
+    """
 
     template_id: UUID
     version: int
     template: Template
+    state_machine: str | None = None
     _schemas: dict[tuple[str, str], Schema | None] = field(default_factory=dict)
     _of_items: dict[str, "Plan"] = field(default_factory=dict)
 
@@ -89,6 +93,11 @@ class Plan:
             )
             for position, stage in enumerate(self.template.planned)
         )
+
+    @property
+    def orchestrator(self) -> Orchestrator:
+        """What decides the next stage: a state machine where the template has one."""
+        return Orchestrator.STEP_FUNCTIONS if self.state_machine else Orchestrator.QUEUE
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
@@ -120,7 +129,7 @@ class Plan:
             # A copy keeps what was computed of the whole.
             for computed in _COMPUTED:
                 template.__dict__.pop(computed, None)
-            self._of_items[name] = Plan(self.template_id, self.version, template)
+            self._of_items[name] = Plan(self.template_id, self.version, template, self.state_machine)
         return self._of_items[name]
 
     def stage(self, name: str) -> Stage:

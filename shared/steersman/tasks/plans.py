@@ -1,6 +1,7 @@
 """Published templates made ready to run, kept for the life of an execution environment: versions never change."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 from steersman.db.connection import Database
@@ -24,15 +25,16 @@ class Plans:
         found = {template_id: self._kept[template_id] for template_id in wanted if template_id in self._kept}
         if missing := list(wanted - found.keys()):
             for row in template_store.by_id(self._database, missing):
-                plan = Plan(row["id"], row["version"], parse_template(row["spec"]))
-                found[plan.template_id] = self.keep(plan)
+                plan = self.keep(row)
+                found[plan.template_id] = plan
         return found
 
-    def known(self, template_id: UUID) -> Plan | None:
-        """Return a plan that has been read before, or None."""
-        return self._kept.get(template_id)
-
-    def keep(self, plan: Plan) -> Plan:
-        if len(self._kept) >= MAX_KEPT:
-            self._kept.clear()
-        return self._kept.setdefault(plan.template_id, plan)
+    def keep(self, row: Mapping[str, Any]) -> Plan:
+        """Return the plan of a row of `template_store.by_id` or `.resolve`, made ready once."""
+        template_id: UUID = row["id"]
+        if template_id not in self._kept:
+            if len(self._kept) >= MAX_KEPT:
+                self._kept.clear()
+            made = Plan(template_id, row["version"], parse_template(row["spec"]), row["state_machine"])
+            return self._kept.setdefault(template_id, made)
+        return self._kept[template_id]

@@ -32,9 +32,8 @@ from steersman.tasks.plans import Plans
 from steersman.tasks.references import MAX_PAYLOAD_BYTES, goes_apart
 from steersman.tasks.resending import Warn, resend
 from steersman.tasks.submission_store import NewTask
-from steersman.tasks.template import parse_template
 from steersman.tasks.views import TaskSubmission
-from steersman.tasks.words import Lane, Orchestrator, StageStatus, TaskStatus, lane_for
+from steersman.tasks.words import Lane, StageStatus, TaskStatus, lane_for
 
 MAX_FAULTS = 100
 
@@ -199,9 +198,7 @@ class Submissions:
             for row in template_store.resolve(
                 self._database, self._projects.id(project), sorted(wanted, key=str)
             ):
-                known = self._plans.known(row["id"])
-                plan = known or self._plans.keep(Plan(row["id"], row["version"], parse_template(row["spec"])))
-                found[project, row["name"], row["asked_version"]] = plan
+                found[project, row["name"], row["asked_version"]] = self._plans.keep(row)
                 now = row["now"]
         return found, now
 
@@ -216,7 +213,7 @@ class Submissions:
         """
         try:
             self._queues.send(self._first_jobs(tasks, counted))
-            if orchestrated := [task.id for task in tasks if _orchestrated(task)]:
+            if orchestrated := [task.id for task in tasks if task.plan.state_machine]:
                 self._begin_executions(orchestrated)
         except Unavailable as exc:
             if not self._count() and not counted:
@@ -239,7 +236,7 @@ class Submissions:
         return [
             Delivery(stage.queue, lane, Job(task.id, stage.name, 1), 0, groups[task.project_id.int])
             for task, lane in zip(tasks, lanes, strict=True)
-            for stage in (() if _orchestrated(task) else task.plan.new_stages)
+            for stage in (() if task.plan.state_machine else task.plan.new_stages)
             if stage.status is StageStatus.READY
         ]
 
@@ -256,11 +253,6 @@ class Submissions:
             self._warn("the flag of open work was not set", {"reason": exc.message})
             return False
         return True
-
-
-def _orchestrated(task: NewTask) -> bool:
-    """Say whether a state machine sends the stages of a task."""
-    return task.plan.template.orchestrator is Orchestrator.STEP_FUNCTIONS
 
 
 def _unknown_template(sub: TaskSubmission, at: str) -> Fault:

@@ -56,7 +56,7 @@ def submit(
             "template_ids": ids(task.plan.template_id for task in tasks),
             "template_names": texts(task.plan.template.name for task in tasks),
             "template_versions": plain(task.plan.version for task in tasks),
-            "orchestrators": plain(task.plan.template.orchestrator for task in tasks),
+            "orchestrators": plain(task.plan.orchestrator for task in tasks),
             "priorities": plain(task.priority for task in tasks),
             "inputs": documents(task.input for task in tasks),
             "requirements": documents(task.requirements for task in tasks),

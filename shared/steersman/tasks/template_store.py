@@ -39,6 +39,12 @@ def publish(
     return database.run(statement, parameters)[0]
 
 
+def driven_by(database: Database, template_id: UUID, state_machine: str) -> None:
+    """Note the state machine's version that a template, just published, was compiled to."""
+    statement = "UPDATE task_dag_templates SET state_machine = %(state_machine)s WHERE id = %(id)s"
+    database.run(statement, {"id": template_id, "state_machine": state_machine})
+
+
 def page(
     database: Database, project_id: UUID, *, after: str | None = None, limit: int = 100
 ) -> list[dict[str, Any]]:
@@ -104,20 +110,23 @@ def starting(database: Database, project_id: UUID, name: str) -> list[dict[str, 
 
 
 def by_id(database: Database, template_ids: Sequence[UUID]) -> list[dict[str, Any]]:
-    """Return published versions by id: id, version, spec."""
-    statement = "SELECT id, version, spec FROM task_dag_templates WHERE id = ANY(%(ids)s)"
+    """Return published versions by id: id, version, spec, state_machine."""
+    statement = "SELECT id, version, spec, state_machine FROM task_dag_templates WHERE id = ANY(%(ids)s)"
     return database.run(statement, {"ids": list(template_ids)})
 
 
 def resolve(
     database: Database, project_id: UUID, asked: Sequence[tuple[str, int | None]]
 ) -> list[dict[str, Any]]:
-    """Return the asked versions (None: the newest) that exist: id, name, version, asked_version, spec, and the time."""
+    """Return the asked versions (None: the newest) that exist.
+
+    Rows: id, name, version, asked_version, spec, state_machine, now (the time).
+    """
     statement = """
-        SELECT t.id, t.name, t.version, a.version AS asked_version, t.spec, clock_timestamp() AS now
+        SELECT t.id, t.name, t.version, a.version AS asked_version, t.spec, t.state_machine, clock_timestamp() AS now
         FROM unnest(%(names)s::text[], %(versions)s::int[]) AS a (name, version)
         CROSS JOIN LATERAL (
-          SELECT id, name, version, spec FROM task_dag_templates
+          SELECT id, name, version, spec, state_machine FROM task_dag_templates
           WHERE project_id = %(project_id)s AND name = a.name AND (a.version IS NULL OR version = a.version)
           ORDER BY version DESC LIMIT 1) AS t"""
     parameters = {

@@ -16,9 +16,12 @@ from steersman.http import cursors
 from steersman.ids import new_id
 from steersman.json import loads
 from steersman.tasks import template_store
+from steersman.tasks.asl.compile import compile_template
+from steersman.tasks.machine_making import MachineMaking
 from steersman.tasks.nesting import circles
 from steersman.tasks.template import Template, parse_template
 from steersman.tasks.template_diff import differences
+from steersman.tasks.words import Orchestrator
 
 DEFAULTS = ("standard_query", "simple_lookup", "complex_research", "web_enhanced", "quick_answer")
 
@@ -37,23 +40,35 @@ def check(document: Mapping[str, Any], at: str = "template") -> Template:
     try:
         return parse_template(document)
     except InvalidInput as exc:
-        faults = tuple(type(fault)(f"{at}.{fault.field}", fault.reason) for fault in exc.faults)
-        raise InvalidInput(exc.message, faults=faults) from None
+        raise _placed(exc, at) from None
 
 
 def publish(
-    database: Database, project_id: UUID, template: Template, *, by: str, audited: bool = True
+    database: Database,
+    project_id: UUID,
+    template: Template,
+    *,
+    by: str,
+    audited: bool = True,
+    making: MachineMaking | None = None,
 ) -> dict[str, Any]:
     """Add a template as the next version of its name; the newest version's own text adds nothing.
 
     A new version has an audit entry unless it is not `audited`: what an installation begins with is nobody's decision.
-    Raises InvalidInput when it would start itself again through the templates that its stages start.
+    With the orchestrator step_functions it gets a state machine from `making`; without that its tasks go by queues.
+    Raises InvalidInput when it would start itself again through the templates that its stages start, or does not fit
+    into a state machine; Unavailable when that cannot be made: then nothing was published.
     """
-    check_circles(database, project_id, template)
+    check_published(database, project_id, template)
+    if template.orchestrator is Orchestrator.QUEUE:
+        making = None
     for tries_left in reversed(range(PUBLISH_TRIES)):
         try:
             with database.transaction():
                 row = template_store.publish(database, project_id, new_id(), template, created_by=by)
+                if row["added"] and making is not None:
+                    machine = making.make(project_id, template, row["version"])
+                    template_store.driven_by(database, row["id"], machine)
                 if row["added"] and audited:
                     audit_store.add(database, _entry(project_id, template, row["version"], by))
         except Conflict:
@@ -70,8 +85,15 @@ def _entry(project_id: UUID, template: Template, version: int, by: str) -> Entry
     return Entry(project_id=project_id, by=by, action=action, target=target, detail={"version": version})
 
 
-def check_circles(database: Database, project_id: UUID, template: Template, at: str = "template") -> None:
-    """Raise InvalidInput when a template would start itself again, by the newest versions of others."""
+def check_published(database: Database, project_id: UUID, template: Template, at: str = "template") -> None:
+    """Raise InvalidInput when a template would start itself again, by the newest versions of others, or when it does
+    not fit into the state machine that it asks for.
+    """
+    if template.orchestrator is Orchestrator.STEP_FUNCTIONS:
+        try:
+            compile_template(template)
+        except InvalidInput as exc:
+            raise _placed(exc, at) from None
 
     def newest(name: str) -> Mapping[str, Any] | None:
         row = template_store.find(database, project_id, name)
@@ -118,6 +140,12 @@ def diff(
         "changes": [change._asdict() for change in differences(old["template"], new["template"])],
         "open_tasks": template_store.open_tasks(database, project_id, name),
     }
+
+
+def _placed(error: InvalidInput, at: str) -> InvalidInput:
+    """Return the error with its faults placed under the field `at`."""
+    faults = tuple(type(fault)(f"{at}.{fault.field}", fault.reason) for fault in error.faults)
+    return InvalidInput(error.message, faults=faults)
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:

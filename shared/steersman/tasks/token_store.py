@@ -77,6 +77,23 @@ def forget(database: Database, tokens: Sequence[tuple[UUID, str, str]]) -> None:
     database.run(statement, values)
 
 
+def forget_ended(database: Database) -> int:
+    """Forget the tokens of tasks that have ended, or are gone; return how many there were.
+
+    Most are forgotten when they are answered: these were not, as their executions had been stopped.
+    """
+    statement = """
+        WITH gone AS (
+          DELETE FROM stage_tokens k
+          WHERE created_at < now() - interval '1 day' AND NOT EXISTS (
+            SELECT FROM task_histories t
+            WHERE t.id = k.task_id AND t.status IN ('pending', 'running', 'awaiting', 'retrying'))
+          RETURNING 1
+        )
+        SELECT count(*) AS tokens FROM gone"""
+    return int(database.run(statement)[0]["tokens"])
+
+
 def statuses(database: Database, task_ids: Collection[UUID]) -> list[dict[str, Any]]:
     """Return the statuses of the stages of tasks: task_id, template_id, statuses."""
     statement = """

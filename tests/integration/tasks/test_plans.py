@@ -23,7 +23,7 @@ def test_plans_are_read_once(rig: Rig) -> None:
     first = dict(kept.of(ids))
     rig.database.run("DROP TABLE task_dag_templates CASCADE")
     assert dict(kept.of(ids)) == first
-    assert kept.known(ids[0]) is first[ids[0]]
+    assert kept.of(ids)[ids[0]] is first[ids[0]]
 
 
 def test_what_is_asked_for_is_there_though_the_store_is_full(
