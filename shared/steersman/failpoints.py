@@ -13,6 +13,7 @@ NAMES = (
     "submit.committed",
     "submit.sent",  # before the answer
     "engine.received",  # before the claim
+    "engine.asked",  # tokens of state machines are noted
     "engine.claimed",
     "engine.started",  # followers were told
     "agent.running",

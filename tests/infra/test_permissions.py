@@ -11,7 +11,8 @@ from infra.function_table import FUNCTIONS, Access
 from tests.infra.assembly import Assembly, as_list, references
 
 # AWS takes no narrower resource for these.
-EVERYWHERE = frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords", *VPC_ACTIONS})
+ANSWERS = {"states:SendTaskSuccess", "states:SendTaskFailure"}
+EVERYWHERE = frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords", *ANSWERS, *VPC_ACTIONS})
 
 
 def _statements(assembly: Assembly) -> Iterator[dict[str, Any]]:
@@ -40,7 +41,7 @@ def test_no_action_is_a_wildcard(assembly: Assembly) -> None:
 
 
 def test_only_what_knows_no_resource_is_allowed_everywhere(assembly: Assembly) -> None:
-    """A `*` stands only where AWS knows nothing narrower: tracing, and Lambda's own network interfaces."""
+    """A `*` stands only where AWS knows nothing narrower: tracing, tokens, and Lambda's own network interfaces."""
     for statement in _statements(assembly):
         if statement["Effect"] == "Allow" and "*" in as_list(statement["Resource"]):
             assert set(as_list(statement["Action"])) <= EVERYWHERE

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from steersman.audit import store as audit_store
@@ -16,12 +16,13 @@ from steersman.http import cursors
 from steersman.ids import new_id
 from steersman.json import loads
 from steersman.tasks import template_store
-from steersman.tasks.asl.compile import compile_template
-from steersman.tasks.machine_making import MachineMaking
 from steersman.tasks.nesting import circles
 from steersman.tasks.template import Template, parse_template
 from steersman.tasks.template_diff import differences
 from steersman.tasks.words import Orchestrator
+
+if TYPE_CHECKING:
+    from steersman.tasks.machine_making import MachineMaking
 
 DEFAULTS = ("standard_query", "simple_lookup", "complex_research", "web_enhanced", "quick_answer")
 
@@ -50,7 +51,7 @@ def publish(
     *,
     by: str,
     audited: bool = True,
-    making: MachineMaking | None = None,
+    making: "MachineMaking | None" = None,
 ) -> dict[str, Any]:
     """Add a template as the next version of its name; the newest version's own text adds nothing.
 
@@ -90,6 +91,8 @@ def check_published(database: Database, project_id: UUID, template: Template, at
     not fit into the state machine that it asks for.
     """
     if template.orchestrator is Orchestrator.STEP_FUNCTIONS:
+        from steersman.tasks.asl.compile import compile_template
+
         try:
             compile_template(template)
         except InvalidInput as exc:
