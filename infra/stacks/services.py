@@ -69,6 +69,7 @@ class ServicesStack(Stack):
         self._watch()
         CfnOutput(self, "ApiUrl", value=self.api.api.api_endpoint, description="Where the HTTP API answers")
         CfnOutput(self, "ApiId", value=self.api.api.api_id)
+        CfnOutput(self, "MachineRoleArn", value=self.machines.role.role_arn)
         CfnOutput(self, "DocumentsBucketName", value=data.documents.bucket.bucket_name)
 
     def _queue(self, queue: Queue) -> StageQueue:

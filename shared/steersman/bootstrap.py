@@ -120,7 +120,7 @@ class Parts:
     def making(self) -> "MachineMaking":
         from steersman.tasks.machine_making import MachineMaking
 
-        return MachineMaking(self.machines, self.settings.queue_prefix)
+        return MachineMaking(lambda: self.machines, self.settings.queue_prefix)
 
     @cached_property
     def executions(self) -> "Executions":

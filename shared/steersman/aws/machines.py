@@ -37,10 +37,10 @@ class StateMachines:
         self._prefix = prefix
         self._role_arn = role_arn
 
-    def publish(self, name: str, definition: Mapping[str, Any], *, version: str) -> str:
+    def publish(self, name: str, definition: Mapping[str, Any], *, description: str) -> str:
         """Make the definition the next version of a machine; return the version's ARN. Raise Unavailable.
 
-        `version` describes it: the same definition published again under the same description is the same version.
+        The same definition published again with the same description is the same version.
         """
         full, text = f"{self._prefix}{name}", dumps_text(definition)
         with _calls("Step Functions does not take the state machine; try again"):
@@ -50,7 +50,7 @@ class StateMachines:
                     definition=text,
                     roleArn=self._role_arn,
                     publish=True,
-                    versionDescription=version,
+                    versionDescription=description,
                 )
             except Exception as exc:
                 if _code(exc) not in {"StateMachineAlreadyExists", "ConflictException"}:
@@ -60,7 +60,7 @@ class StateMachines:
                     definition=text,
                     roleArn=self._role_arn,
                     publish=True,
-                    versionDescription=version,
+                    versionDescription=description,
                 )
         found: str = made["stateMachineVersionArn"]
         return found

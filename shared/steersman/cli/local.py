@@ -3,7 +3,7 @@
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,8 +14,11 @@ from rich.text import Text
 
 from steersman.cli import show
 from steersman.cli.context import Json, cloud, root
-from steersman.local.endpoints import Endpoints
+from steersman.local.endpoints import NAME_PREFIX, Endpoints
 from steersman.local.steps import Step
+
+if TYPE_CHECKING:
+    from steersman.tasks.machine_making import MachineMaking
 
 FOLLOW_S = 1.0
 STATES = {"running": "green", "external": "green", "stopped": "dim", "crashed": "bold red"}
@@ -68,7 +71,7 @@ def start(console: Console | None = None) -> Endpoints:
             screen,
             extra=[
                 Step("migrate", _migrate, needs=("database",)),
-                Step("seed", _seed, needs=("migrate",)),
+                Step("seed", _seed, needs=("migrate", "deploy")),
             ],
         )
 
@@ -185,10 +188,27 @@ def _seed() -> str:
 
     database = Database(_database_url())
     try:
-        new = run(database)
+        new = run(database, making=_making())
     finally:
         database.close()
     return f"{new['templates']} templates, {new['agents']} agents new"
+
+
+def _making() -> "MachineMaking | None":
+    """Return what makes the state machines of templates, or None before a deployment."""
+    from steersman.aws.machines import StateMachines
+    from steersman.local.deployment import client
+    from steersman.tasks.machine_making import MachineMaking
+
+    endpoints = cloud().endpoints()
+    role = endpoints.machine_role
+    if not role:
+        return None
+
+    def machines() -> StateMachines:
+        return StateMachines(client("stepfunctions", endpoints.cloud_port), prefix=NAME_PREFIX, role_arn=role)
+
+    return MachineMaking(machines, endpoints.queue_prefix)
 
 
 def _database_url() -> str:

@@ -71,7 +71,7 @@ def deploy(deployment: Deployment, values: Mapping[str, str]) -> bool:
         ],
     )
     _carry_documents(deployment.cloud_port, before, read_outputs(deployment.outputs_file))
-    _client("ssm", deployment.cloud_port).put_parameter(
+    client("ssm", deployment.cloud_port).put_parameter(
         Name=_MARKER, Value=wanted, Type="String", Overwrite=True
     )
     return True
@@ -103,7 +103,7 @@ def read_outputs(path: Path) -> dict[str, str]:
 
 def function_logs(cloud_port: int, *, after_ms: int, limit: int = 1000) -> list[tuple[int, str, str]]:
     """Return what functions wrote after a moment (epoch milliseconds): moment, log group, line; in order."""
-    logs = _client("logs", cloud_port)
+    logs = client("logs", cloud_port)
     lines: list[tuple[int, str, str]] = []
     for page in logs.get_paginator("describe_log_groups").paginate():
         for group in page["logGroups"]:
@@ -128,7 +128,7 @@ def _cdk(deployment: Deployment, verb: str, arguments: list[str]) -> None:
 
 def _parameter(port: int, name: str) -> str | None:
     try:
-        return str(_client("ssm", port).get_parameter(Name=name)["Parameter"]["Value"])
+        return str(client("ssm", port).get_parameter(Name=name)["Parameter"]["Value"])
     except ClientError as exc:
         if exc.response["Error"]["Code"] == "ParameterNotFound":
             return None
@@ -161,7 +161,8 @@ def documents_bucket(outputs: Mapping[str, str]) -> str:
     return outputs.get("DocumentsBucketName") or outputs.get("DocumentsBucket", "")
 
 
-def _client(service: str, port: int) -> Any:
+def client(service: str, port: int) -> Any:
+    """Return a boto3 client of the local AWS API."""
     return _session().client(service, endpoint_url=cloud_url(port), config=_config())
 
 

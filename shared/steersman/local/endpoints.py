@@ -8,6 +8,7 @@ from steersman.local.emulator import ACCOUNT, aws_environment, cloud_url
 from steersman.local.errors import LocalCloudError
 
 ENVIRONMENT = "local"
+NAME_PREFIX = f"steersman-{ENVIRONMENT}-"
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,25 @@ class Endpoints:
         """The bucket that holds documents, empty before a deployment."""
         return documents_bucket(self.outputs)
 
+    @property
+    def machine_role(self) -> str:
+        """The role of state machines, empty before a deployment."""
+        return self.outputs.get("MachineRoleArn", "")
+
+    @property
+    def queue_prefix(self) -> str:
+        """The address of the stage queues up to '<queue>-<lane>'."""
+        return f"{self.cloud_url}/{ACCOUNT}/{NAME_PREFIX}"
+
     def environment(self) -> dict[str, str]:
         """Return the variables with which the functions' code finds these parts outside Lambda."""
         return {
             "STEERSMAN_ENVIRONMENT": ENVIRONMENT,
             "STEERSMAN_DATABASE_URL": self.database_url,
             "STEERSMAN_REDIS_URL": self.redis_url,
-            "STEERSMAN_QUEUE_PREFIX": f"{self.cloud_url}/{ACCOUNT}/steersman-{ENVIRONMENT}-",
+            "STEERSMAN_QUEUE_PREFIX": self.queue_prefix,
             "STEERSMAN_DOCUMENTS_BUCKET": self.documents_bucket,
+            "STEERSMAN_MACHINE_PREFIX": NAME_PREFIX,
+            "STEERSMAN_MACHINE_ROLE": self.machine_role,
             **aws_environment(self.cloud_port),
         }

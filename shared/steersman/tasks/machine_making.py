@@ -1,5 +1,6 @@
 """Templates become versions of state machines when they are published."""
 
+from collections.abc import Callable
 from hashlib import sha256
 from uuid import UUID
 
@@ -13,18 +14,20 @@ _SHOWN = 40  # of a template's name in that of its machine, which has room for 8
 class MachineMaking:
     """Makes state machines that send to the stage queues at `queue_prefix` (up to '<queue>-<lane>')."""
 
-    def __init__(self, machines: StateMachines, queue_prefix: str) -> None:
+    def __init__(self, machines: Callable[[], StateMachines], queue_prefix: str) -> None:
         self._machines = machines
         self._queue_prefix = queue_prefix
 
-    def make(self, project_id: UUID, template: Template, version: int) -> str:
-        """Return the ARN of the state machine's version for a version of a template.
+    def make(self, project_id: UUID, template: Template) -> str:
+        """Return the ARN of a new version of a template's state machine.
 
         Raises InvalidInput when it does not fit into one, Unavailable when Step Functions does not take it.
         """
         definition = compile_template(template, queue_prefix=self._queue_prefix).definition
-        described = f"version {version} of template {template.name} of project {project_id}"
-        return self._machines.publish(machine_name(project_id, template.name), definition, version=described)
+        described = f"template {template.name} of project {project_id}"
+        return self._machines().publish(
+            machine_name(project_id, template.name), definition, description=described
+        )
 
 
 def machine_name(project_id: UUID, template: str) -> str:

@@ -11,38 +11,47 @@ from steersman.tasks.template import Template
 
 
 def publish(
-    database: Database, project_id: UUID, template_id: UUID, template: Template, *, created_by: str
+    database: Database,
+    project_id: UUID,
+    template_id: UUID,
+    template: Template,
+    *,
+    created_by: str,
+    state_machine: str | None = None,
 ) -> dict[str, Any]:
-    """Store a template as the next version of its name; the same text as the newest version is that version."""
+    """Store a template as the next version of its name; the same text as the newest version is that version.
+
+    With a `state_machine` it is a new version also where the newest has none: versions never change.
+    """
     statement = """
         WITH newest AS (
-          SELECT id, version, spec, created_at, created_by FROM task_dag_templates
+          SELECT id, version, spec, created_at, created_by, state_machine FROM task_dag_templates
           WHERE project_id = %(project_id)s AND name = %(name)s ORDER BY version DESC LIMIT 1
         ), added AS (
-          INSERT INTO task_dag_templates (id, project_id, name, version, description, spec, created_by)
+          INSERT INTO task_dag_templates (id, project_id, name, version, description, spec, created_by, state_machine)
           SELECT %(id)s, %(project_id)s, %(name)s, coalesce((SELECT version FROM newest), 0) + 1, %(description)s,
-                 %(spec)s, %(created_by)s
-          WHERE NOT EXISTS (SELECT FROM newest WHERE spec = %(spec)s)
-          RETURNING id, version, spec, created_at, created_by
+                 %(spec)s, %(created_by)s, %(state_machine)s
+          WHERE NOT EXISTS (
+            SELECT FROM newest WHERE spec = %(spec)s AND (state_machine IS NOT NULL OR %(state_machine)s::text IS NULL))
+          RETURNING id, version, spec, created_at, created_by, state_machine
         )
         SELECT *, true AS added FROM added
         UNION ALL SELECT *, false FROM newest WHERE NOT EXISTS (SELECT FROM added)"""
-    spec = template.model_dump(mode="json", exclude_defaults=True)
     parameters = {
         "id": template_id,
         "project_id": project_id,
         "name": template.name,
         "description": template.description,
-        "spec": Jsonb(spec),
+        "spec": Jsonb(spec_of(template)),
         "created_by": created_by,
+        "state_machine": state_machine,
     }
     return database.run(statement, parameters)[0]
 
 
-def driven_by(database: Database, template_id: UUID, state_machine: str) -> None:
-    """Note the state machine's version that a template, just published, was compiled to."""
-    statement = "UPDATE task_dag_templates SET state_machine = %(state_machine)s WHERE id = %(id)s"
-    database.run(statement, {"id": template_id, "state_machine": state_machine})
+def spec_of(template: Template) -> dict[str, Any]:
+    """Return a template as it is stored."""
+    return template.model_dump(mode="json", exclude_defaults=True)
 
 
 def page(
@@ -62,7 +71,7 @@ def find(
 ) -> dict[str, Any] | None:
     """Return one version of a template (None: the newest), or None where there is none."""
     statement = """
-        SELECT id, name, version, description, spec, created_by, created_at FROM task_dag_templates
+        SELECT id, name, version, description, spec, created_by, created_at, state_machine FROM task_dag_templates
         WHERE project_id = %(project_id)s AND name = %(name)s AND (%(version)s::int IS NULL OR version = %(version)s)
         ORDER BY version DESC LIMIT 1"""
     rows = database.run(statement, {"project_id": project_id, "name": name, "version": version})

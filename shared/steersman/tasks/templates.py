@@ -64,12 +64,12 @@ def publish(
     if template.orchestrator is Orchestrator.QUEUE:
         making = None
     for tries_left in reversed(range(PUBLISH_TRIES)):
+        machine = _machine(database, project_id, template, making) if making is not None else None
         try:
             with database.transaction():
-                row = template_store.publish(database, project_id, new_id(), template, created_by=by)
-                if row["added"] and making is not None:
-                    machine = making.make(project_id, template, row["version"])
-                    template_store.driven_by(database, row["id"], machine)
+                row = template_store.publish(
+                    database, project_id, new_id(), template, created_by=by, state_machine=machine
+                )
                 if row["added"] and audited:
                     audit_store.add(database, _entry(project_id, template, row["version"], by))
         except Conflict:
@@ -79,6 +79,14 @@ def publish(
         else:
             return {"name": template.name, "version": row["version"], "published": row["added"]}
     raise AssertionError("unreachable")
+
+
+def _machine(database: Database, project_id: UUID, template: Template, making: "MachineMaking") -> str:
+    """Return the state machine's version for a template: the newest version's own where that has the same text."""
+    newest = template_store.find(database, project_id, template.name)
+    if newest and newest["state_machine"] and newest["spec"] == template_store.spec_of(template):
+        return str(newest["state_machine"])
+    return making.make(project_id, template)
 
 
 def _entry(project_id: UUID, template: Template, version: int, by: str) -> Entry:
