@@ -26,7 +26,10 @@ ARRIVAL_LIMIT_S = 30.0
 
 
 class HeldAgent:
-    """Serves jobs at `url`; tasks whose input says {"hold": name} wait in their first attempt for `let_go(name)`."""
+    """Serves jobs at `url`; tasks whose input says {"hold": name} wait in their first attempt for `let_go(name)`.
+
+    An input may say {"fail": {stage: attempts that fail}}, and {"cost_usd": what each attempt costs}.
+    """
 
     def __init__(self) -> None:
         self.jobs: list[dict[str, Any]] = []
@@ -38,8 +41,9 @@ class HeldAgent:
             def do_POST(self) -> None:
                 job = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 agent.work(job)
-                body = json.dumps({"output": {"stage": job["stage"], "attempt": job["attempt"]}}).encode()
-                self.send_response(200)
+                status, answer = agent.answer(job)
+                body = json.dumps(answer).encode()
+                self.send_response(status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
@@ -90,6 +94,14 @@ class HeldAgent:
             self._changed.notify_all()
             if name and job["stage"] == "work" and job["attempt"] == 1:
                 self._changed.wait_for(lambda: name in self._gone, HOLD_LIMIT_S)
+
+    def answer(self, job: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Return the status and the body of what the input asks for."""
+        given = job["input"]
+        if job["attempt"] <= given.get("fail", {}).get(job["stage"], 0):
+            return 503, {"error": "as was asked"}
+        output = {"stage": job["stage"], "attempt": job["attempt"]}
+        return 200, {"output": output, "cost_usd": given.get("cost_usd", 0)}
 
     def arrived(self, task_id: str) -> None:
         """Wait until a job of the task is here."""

@@ -14,6 +14,8 @@ import psutil
 from redis import Redis
 
 from steersman.local.cloud import LocalCloud
+from steersman.local.deployment import client
+from steersman.local.endpoints import NAME_PREFIX
 from steersman.local.ports import free_port
 from steersman.local.settings import LocalSettings
 
@@ -91,6 +93,14 @@ class Steersman:
             process for process in psutil.process_iter() if any(mark in part for part in _cmdline(process))
         ]
         return [process for process in found if process.pid != os.getpid()]
+
+    def aws(self, service: str) -> Any:
+        """Return a boto3 client of the local AWS API."""
+        return client(service, self.local.endpoints().cloud_port)
+
+    def sweep(self) -> None:
+        """Do what the schedule does each minute."""
+        self.aws("lambda").invoke(FunctionName=f"{NAME_PREFIX}ops-sweep", Payload=b"{}")
 
     # What a client of the API does.
 
