@@ -53,7 +53,7 @@ class Ways:
             name = task_id if run == 1 else f"{task_id}-{run}"
             until(lambda: self._execution(name) != "RUNNING", "its execution ends", limit_s=10)
             found = self._execution(name)
-            late = found == "ABORTED" and (task["error"] or {}).get("code") == "deadline_exceeded"
+            late = found == "ABORTED" and (task["error"] or {}).get("code") == "deadline_passed"
             assert found == STATUSES[task["status"]] or late, (
                 f"a task that is {task['status']} has an execution that is {found}"
             )

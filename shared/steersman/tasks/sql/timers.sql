@@ -1,7 +1,7 @@
 -- Timers whose time is near, at most `limit`, and what they are for. Those that act: a stage that still waits is to be
 -- sent so that it arrives at its time (and is looked at by the next sweep, should the message be lost); a task that
--- still waits behind its deadline has expired. What is paused is looked at by the next sweep, what has been put off at
--- its time; what waits no more is forgotten.
+-- still waits behind its deadline has expired, and is looked at as soon as it may have. What is paused is looked at by
+-- the next sweep, what has been put off at its time; what waits no more is forgotten.
 WITH due AS MATERIALIZED (
   SELECT task_id, stage FROM task_timers
   WHERE due_at <= now() + make_interval(secs => %(ahead_s)s)
@@ -17,7 +17,8 @@ WITH due AS MATERIALIZED (
   LEFT JOIN task_stages s ON s.task_id = d.task_id AND s.name = d.stage
 ), later AS (
   UPDATE task_timers m
-  SET due_at = CASE WHEN n.next_at > now() + make_interval(secs => %(ahead_s)s) THEN n.next_at
+  SET due_at = CASE WHEN n.deadline THEN greatest(n.deadline_at, now()) + make_interval(secs => %(ahead_s)s)
+                    WHEN n.next_at > now() + make_interval(secs => %(ahead_s)s) THEN n.next_at
                     ELSE now() + make_interval(secs => %(ahead_s)s) * 1.5 END
   FROM named n
   WHERE m.task_id = n.task_id AND m.stage = n.stage AND (n.waits OR n.deadline)
