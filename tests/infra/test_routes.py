@@ -100,6 +100,6 @@ def test_routes_come_sorted(tmp_path: Path) -> None:
 
 
 def test_the_outputs_are_those_that_scripts_read(assembly_of: Callable[[str], Assembly]) -> None:
-    """The services stack says where the API is and which bucket holds the documents."""
+    """The services stack says where the API is, which bucket holds the documents, and state machines' role."""
     outputs = assembly_of("local").templates["Services"]["Outputs"]
-    assert set(outputs) == {"ApiUrl", "ApiId", "DocumentsBucketName"}
+    assert set(outputs) == {"ApiUrl", "ApiId", "DocumentsBucketName", "MachineRoleArn"}

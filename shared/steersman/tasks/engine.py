@@ -204,7 +204,7 @@ class Engine:
             self._families.ended(facts)
             self._families.told(batch.stopped)
             resend(self._queues, batch.freed, self._lanes)
-            self._mend(batch)
+            self._mend(batch, asked)
             self._answer(asked, batch, facts)
         except Unavailable as exc:
             # Results are stored, but their followers may not be sent: the same messages come again, are found
@@ -548,12 +548,16 @@ class Engine:
         queue = attempt.plan.stage(job.stage).queue
         return Delivery(queue, lane or self._lane_of[row["priority"]], job, delay_s, row["project_id"])
 
-    def _mend(self, batch: "_Batch") -> None:
-        """A job found done or replaced may come again because its worker died before it sent and told: do that now."""
+    def _mend(self, batch: "_Batch", asked: Collection[tuple[UUID, str]]) -> None:
+        """A job found done or replaced may come again because its worker died before it sent and told: do that now.
+
+        What follows a stage that a state machine asked for, it asks for itself.
+        """
         mended = sorted({task_id for task_id, _ in batch.mend})
         if mended:
             self._families.wake(mended)
-            resend(self._queues, unsent_store.ready_stages(self._database, mended), self._lanes)
+            if unsent := sorted({task_id for task_id, stage in batch.mend if (task_id, stage) not in asked}):
+                resend(self._queues, unsent_store.ready_stages(self._database, unsent), self._lanes)
             letters: dict[str, list[dict[str, Any]]] = defaultdict(list)
             for row in unsent_store.dead_stages(self._database, batch.mend):
                 letters[row.pop("queue")].append(row)

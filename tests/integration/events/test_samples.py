@@ -71,8 +71,8 @@ STATUSES = {
     "templates/version": 200,
 }
 ANSWERS = {
-    "ops/migrate": {"agents": 0, "templates": 0},
-    "ops/partitions": {"forgotten_keys": 0},
+    "ops/migrate": {"agents": 0, "templates": 1},  # that which gets a state machine
+    "ops/partitions": {"forgotten_keys": 0, "forgotten_tokens": 0},
     "ops/sweep": {"asleep": False, "sent": 0, "expired": 0, "fired": 0, "freed": 0},
 }
 STAGES = ("intent", "embedding", "websearch", "executor", "moderator", "respond")

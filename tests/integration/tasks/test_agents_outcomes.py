@@ -147,7 +147,7 @@ def test_a_large_batch_has_time_for_its_waves(rig: Rig) -> None:
     from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 
     rig.submit(rig.publish([stage("a", timeout_s=5)]), count=1)
-    attempts = rig.engine._claim(rig.engine._unpack(rig.sqs.take_all(), _report()), _report()).attempts
+    attempts = rig.engine._claim(rig.engine._unpack(rig.sqs.take_all(), _report())[1], _report()).attempts
     assert _allowed_s(attempts * MAX_PARALLEL_AGENTS) == 5
     assert _allowed_s(attempts * (MAX_PARALLEL_AGENTS + 1)) == 10
     assert _allowed_s(attempts * 10_000) == MAX_STAGE_TIMEOUT_S
