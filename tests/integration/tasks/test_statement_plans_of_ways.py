@@ -8,8 +8,9 @@ import pytest
 
 from steersman.db.connection import Database
 from steersman.ids import DEFAULT_PROJECT_ID
-from steersman.tasks import family_store, pause_store, task_store, waiting_store
+from steersman.tasks import family_store, pause_store, task_store, token_store, waiting_store
 from steersman.tasks.planner import Plan
+from steersman.tasks.token_store import Asked
 from tests.fixtures.databases import TEMPLATE, Cluster
 from tests.integration.tasks.history_rows import Action, History
 from tests.integration.tasks.statement_plans import explain, whole
@@ -80,7 +81,29 @@ def templates(database: Database, tasks: list[UUID], _: Plan) -> object:
     return task_store.templates(database, tasks)
 
 
+def take_tokens(database: Database, tasks: list[UUID], _: Plan) -> object:
+    asked = [Asked(task, "a", "run", f"t{task}") for task in tasks]
+    return token_store.take(database, [*asked, Asked(tasks[0], "a", "item", "i", item=3)])
+
+
+def unanswered(database: Database, tasks: list[UUID], _: Plan) -> object:
+    return token_store.unanswered(database, [(task, "a") for task in tasks], tasks)
+
+
+def forget_tokens(database: Database, tasks: list[UUID], _: Plan) -> None:
+    token_store.forget(database, [(task, "a", f"t{task}") for task in tasks])
+
+
+def told_statuses(database: Database, tasks: list[UUID], _: Plan) -> object:
+    return token_store.statuses(database, tasks)
+
+
+def orchestrated(database: Database, tasks: list[UUID], _: Plan) -> object:
+    return token_store.orchestrated(database, tasks)
+
+
 ACTIONS: tuple[Action, ...] = (
+    take_tokens, unanswered, forget_tokens, told_statuses, orchestrated,
     untold, wake, open_children, results, started, timers, approvals, answer, waiting, amend, settle, pause, release,
     templates,
 )  # fmt: skip
