@@ -9,6 +9,7 @@ from steersman.json import dumps_text
 
 # What a token that nobody waits for any more is answered with: the state was left, or its execution has ended.
 _NOBODY_WAITS = frozenset({"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"})
+_NO_ANSWERS = "Step Functions does not take answers; try again"
 MAX_CAUSE = 32_768  # of a failure; Step Functions refuses longer ones
 MAX_GENERATIONS = 100  # executions of one task: each run again has one
 
@@ -99,15 +100,19 @@ class StateMachines:
                     if _code(exc) != "ValidationException":  # it is not running
                         raise
 
-    def succeed(self, token: str, output: Mapping[str, Any]) -> None:
-        """Answer a token; nothing happens where nobody waits for it any more. Raise Unavailable."""
-        with _calls("Step Functions does not take answers; try again", *_NOBODY_WAITS):
+    def succeed(self, token: str, output: Mapping[str, Any]) -> bool:
+        """Answer a token; return False where nobody waits for it any more. Raise Unavailable."""
+        with _calls(_NO_ANSWERS, *_NOBODY_WAITS):
             self._client.send_task_success(taskToken=token, output=dumps_text(output))
+            return True
+        return False
 
-    def fail(self, token: str, error: str, cause: str) -> None:
-        """Answer a token with the name of a failure; nothing happens where nobody waits for it any more."""
-        with _calls("Step Functions does not take answers; try again", *_NOBODY_WAITS):
+    def fail(self, token: str, error: str, cause: str) -> bool:
+        """Answer a token with the name of a failure; return False where nobody waits for it any more."""
+        with _calls(_NO_ANSWERS, *_NOBODY_WAITS):
             self._client.send_task_failure(taskToken=token, error=error, cause=cause[:MAX_CAUSE])
+            return True
+        return False
 
 
 _RUNS = frozenset({"RUNNING", "PENDING_REDRIVE"})

@@ -121,6 +121,7 @@ class Engine:
         self._reach = reach
         self._sleep = sleep
         self._tokens = tokens
+        self._begin = begin
         self._database = database
         self._queues = queues
         self._live = live
@@ -422,7 +423,11 @@ class Engine:
         numbers = {job.task_id.int for job in ours}
         ended = {fact.task_id for fact in facts if fact.event in _BAD_ENDS and fact.task_id.int in numbers}
         ended |= {fact.task_id for fact in batch.stopped}
-        self._tokens.answer({*asked, *batch.mend, *((job.task_id, job.stage) for job in ours)}, ended)
+        unheard = self._tokens.answer(
+            {*asked, *batch.mend, *((job.task_id, job.stage) for job in ours)}, ended
+        )
+        if unheard:
+            self._begin(sorted(unheard))
 
     def _claim(self, jobs: Sequence[Job], report: Report) -> "_Batch":
         lease_id = new_id()  # one for the whole batch: who holds it is this call

@@ -20,6 +20,7 @@ from steersman.tasks.asl.words import Failure, Move
 from steersman.tasks.planner import Plan
 from steersman.tasks.plans import Plans
 from steersman.tasks.token_store import Asked
+from steersman.tasks.words import TaskStatus
 
 EARLY_S = 1.0  # what is asked for sooner than it may be tried again, but by less, is done at once
 
@@ -52,24 +53,29 @@ class Tokens:
         ]
         return jobs, early
 
-    def answer(self, stages: Collection[tuple[UUID, str]], task_ids: Collection[UUID] = ()) -> None:
+    def answer(self, stages: Collection[tuple[UUID, str]], task_ids: Collection[UUID] = ()) -> set[UUID]:
         """Answer the tokens of these stages, and of all stages of tasks that ended, where an answer is due.
 
+        Returns the open tasks of which an answer was not heard: their execution may be gone.
         Raises Unavailable when Step Functions does not take one: then the same is to be asked again.
         """
         rows = token_store.unanswered(self._database, stages, task_ids)
         plans = self._plans.of({row["template_id"] for row in rows})
         done: list[tuple[UUID, str, str]] = []
+        unheard: set[UUID] = set()
         try:
             for row in rows:
                 plan = plans[row["template_id"]]
                 given = answers.answer(row, plan.template, self._conditions_of(plan))
                 if given is not None:
-                    self._give(row["token"], given)
+                    heard = self._give(row["token"], given)
+                    if not heard and not TaskStatus(row["task_status"]).final:
+                        unheard.add(row["task_id"])
                     done.append((row["task_id"], row["stage"], row["token"]))
         finally:
             if done:
                 token_store.forget(self._database, done)
+        return unheard
 
     def _say_what_to_undo(self, asked: Sequence[Asked]) -> None:
         rows = {
@@ -84,11 +90,10 @@ class Tokens:
             else:
                 self._give(one.token, answers.undoing(row["statuses"], plans[row["template_id"]].template))
 
-    def _give(self, token: str, given: Answer) -> None:
+    def _give(self, token: str, given: Answer) -> bool:
         if given.output is not None:
-            self._machines().succeed(token, given.output)
-        else:
-            self._machines().fail(token, str(given.failure), given.cause)
+            return self._machines().succeed(token, given.output)
+        return self._machines().fail(token, str(given.failure), given.cause)
 
     def _conditions_of(self, plan: Plan) -> Conditions:
         known = self._conditions.get(plan.template_id)

@@ -108,6 +108,14 @@ def _unreachable() -> Any:
     )
 
 
+def test_a_token_that_nobody_waits_for_is_told(door: Door) -> None:
+    """An answer that nobody waits for does no harm, and says so."""
+    if isinstance(door.machines, MemoryMachines):
+        door.machines.left.add("nobody's")
+    assert not door.machines.succeed("nobody's", {})
+    assert not door.machines.fail("nobody's", "x", "y")
+
+
 def test_a_door_that_is_away_is_unavailable() -> None:
     """Whatever is asked of a Step Functions that does not answer is Unavailable, which a caller tries again."""
     memory = MemoryMachines(away=True)

@@ -300,6 +300,17 @@ def test_a_task_whose_execution_is_gone_goes_on_and_gets_another(rig: Rig) -> No
     assert [job.stage for job in rig.agent.jobs] == ["a", "b"]
 
 
+def test_an_answer_that_nobody_hears_begins_another_execution(rig: Rig) -> None:
+    """A task whose execution is gone gets another as soon as one of its stages ends, not only by the sweep."""
+    rig.register()
+    task_id, _ = orchestrated(rig, stage("a"), stage("b", "a"))
+    rig.machines.end(str(task_id), "ABORTED")
+    rig.machines.left.add("t1")
+    rig.ask(task_id, "a", "t1")
+    assert rig.machines.executions == {str(task_id): "ABORTED", f"{task_id}-2": "RUNNING"}
+    assert (kept(rig), rig.warnings) == (0, [])
+
+
 def test_a_task_past_its_deadline_has_its_execution_ended(rig: Rig) -> None:
     """The sweep that fails a late task ends its execution too."""
     task_id, _ = orchestrated(rig, stage("a"))
