@@ -518,7 +518,7 @@ class Engine:
                 letters[attempt.plan.stage(str(fact.stage)).queue].append(_dead_letter(attempt, fact))
             elif fact.task_id.int in failed:
                 continue
-            elif attempt.orchestrated:
+            elif attempt.orchestrated and not (attempt.undoes or fact.event == "task.undoing"):
                 continue  # its state machine sends what follows, when it is answered
             elif fact.event == "stage.retrying":
                 stage = str(fact.stage)

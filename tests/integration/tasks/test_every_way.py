@@ -1,7 +1,8 @@
 """Work of every kind through all that can happen to it, held to what was promised of it."""
 
+import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -16,10 +17,14 @@ from steersman.tasks import pause_store
 from steersman.tasks.approvals import Approvals
 from steersman.tasks.engine import Message
 from steersman.tasks.open_work import OpenWork
+from steersman.tasks.orchestration import Orchestration
 from steersman.tasks.plans import Plans
 from steersman.tasks.steering import Steering
 from steersman.tasks.sweep import sweep
+from steersman.tasks.tokens import Tokens
+from steersman.tasks.words import Orchestrator
 from tests.fixtures.engine import LANES, Rig
+from tests.integration.tasks.running_machines import RunningMachines
 from tests.unit.tasks.works import Work, faults, says_yes, works
 
 ENDS = {"completed", "failed", "cancelled"}
@@ -39,6 +44,8 @@ MOVES = (
     "pause",
     "resume",
     "raise",
+    "silence",
+    "gone",
 )
 
 
@@ -46,16 +53,29 @@ class Way:
     """A task of drawn work with all below it, and what can happen to them; agents note what they are asked."""
 
     def __init__(
-        self, rig: Rig, client: redis.Redis, work: Work, rng: random.Random, *, budget: bool
+        self,
+        rig: Rig,
+        client: redis.Redis,
+        work: Work,
+        rng: random.Random,
+        *,
+        budget: bool,
+        orchestrator: Orchestrator,
     ) -> None:
         self.rig, self.client, self.work, self.rng = rig, client, work, rng
+        self.orchestrator = orchestrator
         rig.sqs.queues.clear()
+        rig.machines = self.machines = RunningMachines(rig.sqs)
         rig.agent.jobs.clear()
         self.works = {one.name: one for one in work.all()}
         for one in work.all():
             document = one.document()
             plan = rig.publish(
-                document["stages"], output=document["output"], name=one.name, deadline_s=86_400
+                document["stages"],
+                output=document["output"],
+                name=one.name,
+                deadline_s=86_400,
+                orchestrator=orchestrator,
             )
         rig.behaviours.clear()
         rig.behaviours |= dict.fromkeys(self._stage_names(), self._behave)
@@ -118,6 +138,8 @@ class Way:
             "pause": self._pause,
             "resume": lambda: self.resume(self._some(self._paused())),
             "raise": self.raise_budget,
+            "silence": lambda: self._silence(self._some(self.machines.asked())),
+            "gone": self._end_an_execution,
         }
         moves[name]()
         self.check()
@@ -146,6 +168,15 @@ class Way:
         self.waiting = [message for message in self.waiting if message not in chosen]
         self.old += chosen
         self._run(chosen)
+
+    def _silence(self, tokens: list[str]) -> None:
+        for token in tokens:
+            self.machines.fall_silent(token)
+            self.machines.let_time_pass()
+
+    def _end_an_execution(self) -> None:
+        if running := self.machines.running:
+            self.machines.end(self.rng.choice(running), "ABORTED")
 
     def _lose(self) -> None:
         lost = self._some(self.waiting)
@@ -177,12 +208,15 @@ class Way:
             self.steering.amend(self.task_id, {"budget_usd": "1000"}, by="test")
 
     def sweep(self) -> None:
+        plans = Plans(self.rig.database)
+        tokens = Tokens(database=self.rig.database, machines=self.rig.door, plans=plans)
         sweep(
             database=self.rig.database,
             queues=self.rig.queues,
             live=self.rig.live,
             open_work=OpenWork(self.client),
-            plans=Plans(self.rig.database),
+            orchestration=Orchestration(self.rig.executions, tokens),
+            plans=plans,
             lanes=LANES,
             warn=lambda text, _: self.rig.warnings.append(text),
             stranded_after_s=-1.0,
@@ -199,39 +233,103 @@ class Way:
                     self.works[row["template_name"]], task["status"], task["stages"], task["error"]
                 )
                 assert not wrong, (self.work, row, wrong)
+                self._hold_execution(row)
         ran = [(job.task_id, job.stage, job.attempt) for job in self.rig.agent.jobs]
         assert len(set(ran)) == len(ran), "an attempt ran twice"
         assert top["status"] != "cancelled", "nobody cancelled it"
         assert top["cost_usd"] == sum((Decimal(stage["cost_usd"]) for stage in top["stages"]), Decimal(0))
 
-    def end(self) -> None:
-        """Answer, resume and raise all there is, and let workers and the sweep end it."""
+    def _hold_execution(self, row: Mapping[str, Any]) -> None:
+        """Hold the last execution of a task, where it had any, to the task's end: one that was cut off says nothing."""
+        ends = [end for name, end in self.machines.executions.items() if name.startswith(str(row["id"]))]
+        wrong = {"completed": "FAILED", "failed": "SUCCEEDED"}.get(row["status"])
+        assert not ends or ends[-1] != wrong, f"a task that is {row['status']} has executions {ends}"
+
+    def end(self, *, sweeps: bool = True) -> None:
+        """Answer, resume and raise all there is, and let workers and the sweep end it, or workers alone."""
+        self._run(self.waiting)
         for _ in range(100):
             if all(row["status"] in ENDS for row in self.family()):
-                return
+                return self._end_executions()
             self.resume(self._paused())
-            self.raise_budget()
+            if sweeps:  # it sends what is ready
+                self.raise_budget()
             self.answer(self.stages(ASKS))
             self.pass_time(self.stages(WAITS))
-            self.sweep()
+            if sweeps:
+                self.sweep()
+            elif self.orchestrator is Orchestrator.QUEUE:
+                self._deliver(self.stages(WAITS))
             self.rig.drain()
-        raise AssertionError(f"it does not end: {self.family()}")
+            self.pass_time(self.stages(WAITS))
+            while self.machines.let_time_pass():
+                self.rig.drain()
+                self.pass_time(self.stages(WAITS))
+        stages = [(name, *row) for row in self.family() for name in self.rig.statuses(row["id"]).items()]
+        raise AssertionError(f"it does not end: {stages} {self.machines.executions}")
+
+    def _deliver(self, stages: list[tuple[UUID, str]]) -> None:
+        """Deliver at their time the delayed messages of stages, which the queues in memory deliver at once."""
+        for task_id, stage in stages:
+            entry = {"Id": "1", "MessageBody": json.dumps({"jobs": [[str(task_id), stage, 1]]})}
+            self.rig.sqs.send_message_batch(QueueUrl="mem://executor-standard", Entries=[entry])
+
+    def _end_executions(self) -> None:
+        """Let executions hear of what has ended: those whose messages were lost ask again."""
+        for _ in range(100):
+            if not self.machines.running:
+                return
+            self._silence(self.machines.asked())
+            self.rig.drain()
+            while self.machines.let_time_pass():
+                self.rig.drain()
+        raise AssertionError(f"executions of ended tasks run: {self.machines.running}")
 
 
-@settings(
+ON_A_DATABASE = settings(
     max_examples=60,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],  # to shrink on a database takes minutes
     suppress_health_check=list(HealthCheck),
 )
-@given(works(), st.lists(st.sampled_from(MOVES), max_size=25), st.integers(0, 2**16), st.booleans())
+
+
+@ON_A_DATABASE
+@given(
+    works(),
+    st.lists(st.sampled_from(MOVES), max_size=25),
+    st.integers(0, 2**16),
+    st.booleans(),
+    st.sampled_from(Orchestrator),
+)
 def test_work_of_every_kind_comes_to_what_was_promised(
-    rig: Rig, redis_client: redis.Redis, work: Work, moves: list[str], seed: int, budget: bool
+    rig: Rig,
+    redis_client: redis.Redis,
+    work: Work,
+    moves: list[str],
+    seed: int,
+    budget: bool,
+    orchestrator: Orchestrator,
 ) -> None:
-    """Fan-outs, nested tasks, approvals, waits and undoing end as promised, whatever is lost, doubled or paused."""
-    way = Way(rig, redis_client, work, random.Random(seed), budget=budget)  # noqa: S311 - a drawn seed
+    """Fan-outs, nested tasks, approvals, waits and undoing end as promised on queues and by state machines, whatever
+    is lost, doubled or paused.
+    """
+    rng = random.Random(seed)  # noqa: S311 - a drawn seed
+    way = Way(rig, redis_client, work, rng, budget=budget, orchestrator=orchestrator)
     for move in moves:
         way.move(move)
     way.end()
+    way.hold_to_promise()
+
+
+@ON_A_DATABASE
+@given(works(), st.integers(0, 2**16), st.sampled_from(Orchestrator))
+def test_undisturbed_work_ends_by_itself(
+    rig: Rig, redis_client: redis.Redis, work: Work, seed: int, orchestrator: Orchestrator
+) -> None:
+    """Where nothing is lost nothing need be swept: each orchestrator brings all work to its end alone."""
+    rng = random.Random(seed)  # noqa: S311 - a drawn seed
+    way = Way(rig, redis_client, work, rng, budget=False, orchestrator=orchestrator)
+    way.end(sweeps=False)
     way.hold_to_promise()

@@ -46,7 +46,7 @@ def kept(rig: Rig) -> int:
 
 def swept(rig: Rig) -> None:
     plans = Plans(rig.database)
-    tokens = Tokens(database=rig.database, machines=rig._machines, plans=plans)
+    tokens = Tokens(database=rig.database, machines=rig.door, plans=plans)
     sweep(
         database=rig.database,
         queues=rig.queues,

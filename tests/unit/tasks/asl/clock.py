@@ -1,7 +1,7 @@
 """A virtual clock for things that happen side by side, as generators: nothing waits, time jumps to what comes next.
 
 A process yields `Sleep`, or `Fork` for processes of its own; a fork ends with the list of what they returned, or with
-the first error of any, and then the others are stopped.
+the first error of any, and then the others are stopped. One that yields `Parked` waits until it is answered.
 """
 
 import heapq
@@ -30,7 +30,12 @@ class Fork:
     at_a_time: int = 0  # none: all
 
 
-Process = Generator[Sleep | Fork, Any, Any]
+@dataclass(frozen=True)
+class Parked:
+    key: str
+
+
+Process = Generator[Sleep | Fork | Parked, Any, Any]
 
 
 @dataclass
@@ -61,19 +66,57 @@ class Clock:
     _due: list[tuple[float, int, _Running]] = field(default_factory=list)
     _order: "count[int]" = field(default_factory=count)
     _ended: list[Any] = field(default_factory=list)
+    _parked: "dict[str, _Running]" = field(default_factory=dict)
 
-    def run(self, process: Process) -> Any:
-        """Return what a process returns, or raise its error."""
+    @property
+    def ended(self) -> bool:
+        return bool(self._ended)
+
+    @property
+    def outcome(self) -> Any:
+        """What the process returned, or its StateFailed."""
+        (ended,) = self._ended
+        return ended
+
+    @property
+    def parked(self) -> list[str]:
+        """The keys of those that wait for an answer."""
+        return [key for key, running in self._parked.items() if not running.stopped and not self._ended]
+
+    def begin(self, process: Process) -> None:
+        """Let a process run until all of it sleeps or is parked."""
         self._step(_Running(process))
+
+    def wake(self) -> bool:
+        """Let time go on to what is due next; say whether anything was."""
         while self._due and not self._ended:
             self.now, _, running = heapq.heappop(self._due)
             if not running.stopped:
                 self._step(running)
+                return True
+        return False
+
+    def settle(self) -> None:
+        """Do all that is due by now."""
+        while self._due and self._due[0][0] <= self.now and self.wake():
+            pass
+
+    def answer(self, key: str, value: Any) -> bool:
+        """Give a parked process its value, or raise the StateFailed in it; say whether it waited."""
+        if key not in self.parked:
+            return False
+        self._step(self._parked.pop(key), value)
+        return True
+
+    def run(self, process: Process) -> Any:
+        """Return what a process returns, or raise its error."""
+        self.begin(process)
+        while self.wake():
+            pass
         assert self._ended, "the process waits for nothing"
-        (ended,) = self._ended
-        if isinstance(ended, StateFailed):
-            raise ended
-        return ended
+        if isinstance(self.outcome, StateFailed):
+            raise self.outcome
+        return self.outcome
 
     def _step(self, running: _Running, value: Any = None) -> None:
         try:
@@ -86,7 +129,10 @@ class Clock:
         else:
             self._do(running, asked)
 
-    def _do(self, running: _Running, asked: Sleep | Fork) -> None:
+    def _do(self, running: _Running, asked: Sleep | Fork | Parked) -> None:
+        if isinstance(asked, Parked):
+            self._parked[asked.key] = running
+            return
         if isinstance(asked, Sleep):
             heapq.heappush(self._due, (self.now + asked.seconds, next(self._order), running))
             return
@@ -108,7 +154,7 @@ class Clock:
         if group is None:
             self._ended.append(outcome)
         elif isinstance(outcome, StateFailed):
-            _stop(group, self._due)
+            _stop(group, [*(running for _, _, running in self._due), *self._parked.values()])
             self._step(group.parent, outcome)
         else:
             group.results[running.place] = outcome
@@ -119,10 +165,10 @@ class Clock:
                 self._step(group.parent, group.results)
 
 
-def _stop(group: _Group, due: list[tuple[float, int, _Running]]) -> None:
-    """Stop every process under a group, however deep."""
+def _stop(group: _Group, leaves: Sequence[_Running]) -> None:
+    """Stop every process under a group, however deep; `leaves` are those that sleep or are parked."""
     group.waiting.clear()
-    for _, _, running in due:
+    for running in leaves:
         above: _Group | None = running.group
         while above is not None:
             if above is group:
