@@ -250,7 +250,7 @@ class Way:
         self._run(self.waiting)
         for _ in range(100):
             if all(row["status"] in ENDS for row in self.family()):
-                return self._end_executions()
+                return self._end_executions(silence=sweeps)
             self.resume(self._paused())
             if sweeps:  # it sends what is ready
                 self.raise_budget()
@@ -274,12 +274,13 @@ class Way:
             entry = {"Id": "1", "MessageBody": json.dumps({"jobs": [[str(task_id), stage, 1]]})}
             self.rig.sqs.send_message_batch(QueueUrl="mem://executor-standard", Entries=[entry])
 
-    def _end_executions(self) -> None:
-        """Let executions hear of what has ended: those whose messages were lost ask again."""
+    def _end_executions(self, *, silence: bool) -> None:
+        """Let executions hear of what has ended; with `silence` those whose messages were lost ask again."""
         for _ in range(100):
             if not self.machines.running:
                 return
-            self._silence(self.machines.asked())
+            if silence:
+                self._silence(self.machines.asked())
             self.rig.drain()
             while self.machines.let_time_pass():
                 self.rig.drain()
