@@ -68,6 +68,7 @@ STATUSES = {
     "templates/diff": 200,
     "templates/list": 200,
     "templates/publish": 201,
+    "templates/publish_state_machine": 201,
     "templates/version": 200,
 }
 ANSWERS = {
