@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from uuid import UUID
 
+from bench.chaos import rules_schedules
 from bench.chaos.history import Finding, RunHistory
 
 NUMBER_LABEL = "chaos"
@@ -14,7 +15,9 @@ ALLOWED = "sweep: Unavailable"
 def submitted_once(run: RunHistory) -> Iterator[Finding]:
     """Each planned task is there exactly once, whatever its request went through."""
     there = Counter(
-        task.row.labels.get(NUMBER_LABEL, "none") for task in run.tasks if task.row.parent_task_id is None
+        task.row.labels.get(NUMBER_LABEL, "none")
+        for task in run.tasks
+        if task.row.parent_task_id is None and rules_schedules.LABEL not in task.row.labels
     )
     for number in sorted(run.planned):
         if (count := there.pop(str(number), 0)) != 1:
