@@ -8,6 +8,7 @@ from bench.chaos import (
     rules_followers,
     rules_limits,
     rules_orders,
+    rules_reruns,
     rules_run,
     rules_schedules,
     rules_state,
@@ -22,7 +23,7 @@ def check(run: RunHistory) -> list[Finding]:
     found = [finding for task in run.tasks for finding in check_task(task)]
     rules = (
         *(*rules_run.RULES, *rules_families.RULES, *rules_orders.RULES),
-        *(*rules_limits.RULES, *rules_days.RULES, *rules_schedules.RULES),
+        *(*rules_limits.RULES, *rules_days.RULES, *rules_schedules.RULES, *rules_reruns.RULES),
     )
     return [*found, *(finding for rule in rules for finding in rule(run))]
 

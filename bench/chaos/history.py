@@ -83,7 +83,8 @@ class Line:
 class Change:
     """A change of a row's state as the trigger saw it, in the order of `number`; `stage` None: of the task.
 
-    `lease_left_s` says how long the lease that was held before the change still had to run.
+    `lease_left_s` says how long the lease that was held before the change still had to run; `started` is the id that
+    its start has in the log, should it get there.
     """
 
     number: int
@@ -94,6 +95,7 @@ class Change:
     lease_before: UUID | None = None
     lease_after: UUID | None = None
     lease_left_s: float | None = None
+    started: int | None = None
 
     @property
     def takes_over(self) -> bool:
@@ -185,6 +187,16 @@ class TaskHistory:
     def subject(self) -> str:
         return str(self.row.id)
 
+    @property
+    def spread(self) -> set[str | None]:
+        """Return the stages that started tasks, in any run."""
+        return {line.stage for line in self.log if line.event == "stage.spread"}
+
+    @property
+    def reruns(self) -> Sequence[Line]:
+        """Return the lines that say that the task ran again."""
+        return [line for line in self.log if line.event == "task.rerun"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
@@ -207,7 +219,7 @@ class Cancel:
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """What an operator asked for: raise, answer, cancel, pause or resume; of a task, or of a template or queue; or
-    the limits of a project, or a schedule to be made, changed or run.
+    the limits of a project; a schedule to be made, changed or run; a task to run again, be redriven or cloned.
 
     Without `status` nobody knows whether it had an effect. `made` is the task that the answer named. Times are
     seconds since 1970.

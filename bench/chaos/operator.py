@@ -1,7 +1,7 @@
 """An operator: raises spent budgets, answers approvals, pauses and resumes, cancels items, through the API's handlers.
 
 In the storm it does some of it, at random; in the calm it raises, answers and resumes all that there is. Clerks of
-its own see to limits and schedules.
+its own see to limits, schedules, and tasks that are to run again.
 """
 
 import random
@@ -15,6 +15,7 @@ from bench.chaos import orders
 from bench.chaos.http_events import answer_of
 from bench.chaos.journal import Journal
 from bench.chaos.operator_limits import LimitsClerk
+from bench.chaos.operator_reruns import RerunsClerk
 from bench.chaos.operator_schedules import SchedulesClerk
 from bench.chaos.run_folder import Run
 from bench.chaos.schedule import TEMPLATES
@@ -52,6 +53,7 @@ class Operator:
         self._database = Database(run.database_url)
         clerks = (
             LimitsClerk(self._desk, self._rng, calm=calm),
+            RerunsClerk(self._desk, self._database, self._rng, calm=calm),
             SchedulesClerk(run, self._desk, self._database, self._rng, calm=calm),
         )
         moves: tuple[Callable[[], None], ...] = (

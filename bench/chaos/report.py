@@ -22,7 +22,7 @@ def counts(history: RunHistory, deaths: Deaths, happened: Mapping[str, int]) -> 
     executions = [one for task in history.tasks for one in task.executions]
     lines = Counter(line.event for task in history.tasks for line in task.log)
     return {
-        "submitted": sum(1 for task in history.tasks if NUMBER_LABEL in task.row.labels and _is_top(task)),
+        "submitted": sum(1 for task in history.tasks if _is_top(task) and NUMBER_LABEL in task.row.labels),
         "tasks": dict(Counter(task.row.status for task in history.tasks)),
         "stages": dict(Counter(stage.status for task in history.tasks for stage in task.stages.values())),
         "executions": {

@@ -42,7 +42,8 @@ def _stages_agree(task: TaskHistory, state: Replay) -> Iterator[Wrong]:
         waited = told.status in {"awaiting", "spread"} and stage.status == "ready"  # nothing tells of it
         if stage.status != told.shown and not waited:
             yield "state agrees with the log", f"{name} is {stage.status}, its log says {told.shown}"
-        if stage.attempt != told.attempt and told.status != "pending":
+        unbegun = told.status == "pending" or told.anew  # nothing tells its attempt
+        if stage.attempt != told.attempt and not unbegun:
             yield "state agrees with the log", f"{name} has attempt {stage.attempt}, its log {told.attempt}"
         if told.status == "pending" and told.pending == 0:
             yield "released when the last need ends", f"{name} has no open need and is still pending"

@@ -13,7 +13,8 @@ _TRIGGER = """
 CREATE SCHEMA chaos;
 CREATE TABLE chaos.changes (
   number bigserial PRIMARY KEY, transaction xid8 NOT NULL DEFAULT pg_current_xact_id(), task_id uuid NOT NULL,
-  stage text, before text, after text NOT NULL, lease_before uuid, lease_after uuid, lease_left_s float8);
+  stage text, before text, after text NOT NULL, lease_before uuid, lease_after uuid, lease_left_s float8,
+  started bigint);
 CREATE FUNCTION chaos.witness() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   was jsonb := CASE WHEN TG_OP = 'UPDATE' THEN to_jsonb(OLD) END;
@@ -21,10 +22,11 @@ DECLARE
 BEGIN
   IF was ->> 'status' IS DISTINCT FROM becomes ->> 'status'
      OR was ->> 'lease_id' IS DISTINCT FROM becomes ->> 'lease_id' THEN
-    INSERT INTO chaos.changes (task_id, stage, before, after, lease_before, lease_after, lease_left_s)
+    INSERT INTO chaos.changes (task_id, stage, before, after, lease_before, lease_after, lease_left_s, started)
     VALUES (coalesce(becomes ->> 'task_id', becomes ->> 'id')::uuid, becomes ->> 'name', was ->> 'status',
             becomes ->> 'status', (was ->> 'lease_id')::uuid, (becomes ->> 'lease_id')::uuid,
-            extract(epoch FROM (was ->> 'lease_expires_at')::timestamptz - clock_timestamp()));
+            extract(epoch FROM (was ->> 'lease_expires_at')::timestamptz - clock_timestamp()),
+            (becomes ->> 'started_id')::bigint);
   END IF;
   RETURN NULL;
 END $$;
@@ -53,7 +55,7 @@ def changes(database: Database) -> Mapping[UUID, list[Change]]:
     """Return what was written down, by task, in the order in which it happened."""
     rows = database.run("""
         SELECT task_id, number, transaction::text::bigint AS transaction, stage, before, after, lease_before,
-               lease_after, lease_left_s
+               lease_after, lease_left_s, started
         FROM chaos.changes ORDER BY number""")
     found: dict[UUID, list[Change]] = defaultdict(list)
     for row in rows:
