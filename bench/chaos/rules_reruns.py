@@ -31,7 +31,8 @@ def runs_again_once(run: RunHistory) -> Iterator[Finding]:
 
 def clones_are_there_once(run: RunHistory) -> Iterator[Finding]:
     """A confirmed clone is there once, and there is none that nobody asked for."""
-    there = Counter(task.row.labels[LABEL] for task in run.tasks if LABEL in task.row.labels)
+    clones = [task for task in run.tasks if LABEL in task.row.labels and task.row.parent_task_id is None]
+    there = Counter(task.row.labels[LABEL] for task in clones)
     ids = {task.row.id for task in run.tasks}
     asked = [order for order in run.orders if order.what == "clone"]
     for order in asked:

@@ -138,6 +138,10 @@ def test_clones_are_held_to_what_was_asked() -> None:
     asked = order(what="clone", key="operator-9", status=202, made=ASKING)
     sound = [order(), answer(), asked]
     assert rules(run(again(), clone(), orders=sound)) == set()
+    family = {"parent_task_id": AGAIN, "parent_stage": "two", "parent_attempt": 1}
+    item = replace(clone(), row=replace(clone().row, id=UUID(int=71), **family))
+    started = rules(run(again(), clone(), item, orders=sound))  # what a clone starts has its labels
+    assert {"a confirmed clone is there once", "no clone is made up"}.isdisjoint(started)
     assert "a confirmed clone is there once" in rules(run(again(), orders=[order(), asked]))
     twin = replace(clone(), row=replace(clone().row, id=UUID(int=70)))
     assert "a confirmed clone is there once" in rules(run(again(), clone(), twin, orders=sound))
