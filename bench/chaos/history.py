@@ -169,7 +169,10 @@ class Follow:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskHistory:
-    """One task: its rows, its log, what witnesses saw, what followers were told meanwhile, and readers in the end."""
+    """One task: its rows, its log, what witnesses saw, what followers were told meanwhile, and readers in the end.
+
+    `letters` are the messages of its dead letters (stage, attempt), `kept_letters` their rows.
+    """
 
     row: TaskRow
     plan: Plan
@@ -181,6 +184,7 @@ class TaskHistory:
     events_ended: bool
     shown: Mapping[str, Any]
     letters: Sequence[tuple[str, int]]
+    kept_letters: Sequence[tuple[str, int]] = ()
     follows: Sequence[Follow] = ()
 
     @property

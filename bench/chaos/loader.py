@@ -68,6 +68,7 @@ def _tasks(run: Run, database: Database) -> list[TaskHistory]:
     plans = Plans(database)
     stages, lines, seen = _stages(database), _lines(database), changes(database)
     ran, told, letters, followed = executions(run), _told(run), _letters(run), _follows(run)
+    kept = _kept_letters(database)
     rows = database.run("""
         SELECT t.id, template_id, status, input, output, labels, open_sinks, cost_usd, tokens,
                finished_at IS NOT NULL AS finished, template_name AS template, parent_task_id, parent_stage,
@@ -93,6 +94,7 @@ def _tasks(run: Run, database: Database) -> list[TaskHistory]:
                 events_ended=bool(answer.get("ended")),
                 shown=answer.get("shown", {}),
                 letters=letters.get(task_id, []),
+                kept_letters=kept.get(task_id, []),
                 follows=followed.get(task_id, []),
             )
         )
@@ -194,6 +196,13 @@ def _letters(run: Run) -> Mapping[UUID, list[tuple[str, int]]]:
     for letter in map(loads, bodies):
         if "task_id" in letter:
             found[UUID(letter["task_id"])].append((letter["stage"], letter["attempt"]))
+    return found
+
+
+def _kept_letters(database: Database) -> Mapping[UUID, list[tuple[str, int]]]:
+    found: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
+    for row in database.run("SELECT task_id, stage, attempt FROM dead_letters"):
+        found[row["task_id"]].append((row["stage"], row["attempt"]))
     return found
 
 

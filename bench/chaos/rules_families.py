@@ -141,10 +141,11 @@ def none_is_left_behind(run: RunHistory) -> Iterator[Finding]:
     tasks = {task.row.id: task for task in run.tasks}
     for (task_id, name, attempt), found in children_of(run).items():
         parent = tasks.get(task_id)
-        ended = [line for line in parent.log if line.stage == name and _ends(line)] if parent else []
-        lines = [
-            line.at for line in ended if (line.attempt or 1) >= attempt
-        ]  # those before are of earlier runs
+        log = parent.log if parent else []
+        spread = ("stage.spread", name, attempt)
+        began = max((line.id for line in log if (line.event, line.stage, line.attempt) == spread), default=0)
+        # Ends before it are of earlier runs.
+        lines = [line.at for line in log if line.stage == name and line.id > began and _ends(line)]
         for child in found if lines else ():
             over = lines[0]
             alone = [line for line in child.log if line.at > over + _MEANWHILE_S and line.event in _WORK]

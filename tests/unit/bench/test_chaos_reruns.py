@@ -8,7 +8,7 @@ import pytest
 from bench.chaos.checker import check
 from bench.chaos.history import Cancel, Line, Order, RunHistory, TaskHistory
 from tests.unit.bench.sound_reruns import AGAIN, LOG, RERUN, again, changes, clone, order, run, told
-from tests.unit.bench.sound_ways import ASKING, answer
+from tests.unit.bench.sound_ways import ASKING, answer, fan_out
 
 
 def rules(found: RunHistory) -> set[str]:
@@ -91,6 +91,28 @@ def test_a_follower_that_missed_the_second_run_is_found() -> None:
     assert rules(run(replace(again(), follows=[missed]), orders=[order()])) == {"followers miss nothing"}
     first = told([*LOG[:5], *LOG[6:8]])
     assert rules(run(replace(again(), follows=[first]), orders=[order()])) == {"followers miss nothing"}
+
+
+def test_a_letter_of_an_earlier_run_may_be_a_row_alone() -> None:
+    """A failure before a rerun must have left the row of a dead letter, its message may not have been written yet."""
+    lost = replace(again(), letters=[])
+    rule = "what fails for good leaves a dead letter"
+    assert rule in rules(run(lost, orders=[order()]))
+    assert rule not in rules(run(replace(lost, kept_letters=[("two", 1)]), orders=[order()]))
+    last = replace(again(LOG[:8]), letters=[], kept_letters=[("two", 1)])
+    assert rule in rules(run(last, orders=[]))
+
+
+def test_items_of_a_later_run_are_not_left_behind_by_an_earlier_one() -> None:
+    """A stage that was cancelled before it began, and starts tasks when its task runs again, has not left them."""
+    parent, *items = fan_out()
+    before = [
+        Line(-4, "each", "stage.cancelled", 1, at=-8.0),
+        Line(-3, None, "task.failed", None, at=-8.0),
+        Line(-2, None, "task.rerun", None, {"why": "rerun", "from": ["each"]}, at=-7.0),
+    ]
+    found = rules(run(replace(parent, log=[*before, *parent.log]), *items, orders=[]))
+    assert "no task is left behind" not in found
 
 
 ORDERS: dict[str, tuple[list[Order], str]] = {
