@@ -10,6 +10,7 @@ from bench.chaos.http_events import answer_of, request
 from functions.api.projects import handler
 
 _RAISED, _LOWERED = 0.06, 0.03  # in each round of a storm: a spent budget stands for some seconds
+_MORE = (800, 2_500, 8_000, 25_000)  # micro-USD: spent in a second, or in half a minute
 _ROUTE = "/v1/projects/{slug}/limits"
 _PATH = f"/v1/projects/{metered.PROJECT}/limits"
 _SLUG = {"slug": metered.PROJECT}
@@ -42,7 +43,7 @@ class LimitsClerk:
 
     def _drawn(self, today: Mapping[str, Any], *, raised: bool) -> Mapping[str, Any]:
         """Return limits of which one is reached at once, or both soon."""
-        more = self._rng.randrange(400, 4000) if raised else 0
+        more = self._rng.choice(_MORE) if raised else 0
         usd = max(_MICRO, Decimal(today["usd"]) + more * _MICRO)
         tokens = max(1, today["tokens"] + more // 2) if self._rng.random() < 0.7 else None
         return metered.limits(str(usd), tokens)
