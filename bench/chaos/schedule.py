@@ -139,15 +139,16 @@ def failpoints(seed: int, role: Role, place: int, places: int) -> Iterator[str]:
 
 
 def names_of(role: Role) -> tuple[str, ...]:
-    """Return the failpoints that lie on the way of a role."""
+    """Return the failpoints that lie on the way of a role, its own first."""
     mine = {
         Role.WORKER: ("engine.", "agent.", "families.", "queues."),
         Role.SUBMITTER: ("submit.", "queues."),
-        Role.SWEEPER: ("sweep.", "submit.", "queues."),  # it submits what schedules make
+        Role.SWEEPER: ("sweep.", "queues.", "submit."),  # it submits what schedules make
         Role.FOLLOWER: (),  # only asks
         Role.OPERATOR: (),
     }
-    return tuple(name for name in NAMES if name.startswith(mine[role]) and name not in OF_MACHINES)
+    wanted = [name for name in NAMES if name not in OF_MACHINES]
+    return tuple(name for own in mine[role] for name in wanted if name.startswith(own))
 
 
 def skew_s(seed: int, role: Role, place: int, life: int) -> float:
