@@ -83,9 +83,10 @@ def _seen_items(job: StageJob) -> list[int] | None:
 class WitnessAgent:
     """An agent that writes down what it is asked before, and what it answers after."""
 
-    def __init__(self, seed: int, process: str, journal: Journal) -> None:
+    def __init__(self, seed: int, process: str, name: str, journal: Journal) -> None:
         self._seed = seed
         self._process = process
+        self._name = name
         self._journal = journal
 
     def run(self, jobs: Sequence[StageJob]) -> list[StageResult | AgentError]:
@@ -127,4 +128,5 @@ class WitnessAgent:
         named: dict[str, Any] = {"task_id": str(job.task_id), "stage": job.stage, "attempt": job.attempt}
         if (seen := _seen_items(job)) is not None:
             named["seen_items"] = seen
-        return {**named, "process": self._process, "thread": thread, "at": time.monotonic(), **more}
+        named |= {"process": self._process, "agent": self._name}
+        return {**named, "thread": thread, "at": time.monotonic(), **more}

@@ -23,7 +23,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRow:
-    """A row of task_histories."""
+    """A row of task_histories. `schedule_id` and `due_at` say of which schedule's time it is the task."""
 
     id: UUID
     status: str
@@ -39,6 +39,9 @@ class TaskRow:
     parent_stage: str | None = None
     parent_attempt: int | None = None
     item: int | None = None
+    project: str = "default"
+    schedule_id: UUID | None = None
+    due_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +83,8 @@ class Line:
 class Change:
     """A change of a row's state as the trigger saw it, in the order of `number`; `stage` None: of the task.
 
-    `lease_left_s` says how long the lease that was held before the change still had to run.
+    `lease_left_s` says how long the lease that was held before the change still had to run; `started` is the id that
+    its start has in the log, should it get there.
     """
 
     number: int
@@ -91,6 +95,7 @@ class Change:
     lease_before: UUID | None = None
     lease_after: UUID | None = None
     lease_left_s: float | None = None
+    started: int | None = None
 
     @property
     def takes_over(self) -> bool:
@@ -103,7 +108,7 @@ class Change:
 class Execution:
     """What an agent wrote down of one job: `answer` is None when its process died before it answered.
 
-    `seen_items` are the items of a fan-out before it whose outputs it was given.
+    `seen_items` are the items of a fan-out before it whose outputs it was given; times are seconds since 1970.
     """
 
     task_id: UUID
@@ -115,6 +120,9 @@ class Execution:
     cost_usd: Decimal = Decimal(0)
     tokens: int = 0
     seen_items: Sequence[int] | None = None
+    agent: str = ""
+    began_at: float = 0.0
+    answered_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +169,10 @@ class Follow:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskHistory:
-    """One task: its rows, its log, what witnesses saw, what followers were told meanwhile, and readers in the end."""
+    """One task: its rows, its log, what witnesses saw, what followers were told meanwhile, and readers in the end.
+
+    `letters` are the messages of its dead letters (stage, attempt), `kept_letters` their rows.
+    """
 
     row: TaskRow
     plan: Plan
@@ -173,11 +184,22 @@ class TaskHistory:
     events_ended: bool
     shown: Mapping[str, Any]
     letters: Sequence[tuple[str, int]]
+    kept_letters: Sequence[tuple[str, int]] = ()
     follows: Sequence[Follow] = ()
 
     @property
     def subject(self) -> str:
         return str(self.row.id)
+
+    @property
+    def spread(self) -> set[str | None]:
+        """Return the stages that started tasks, in any run."""
+        return {line.stage for line in self.log if line.event == "stage.spread"}
+
+    @property
+    def reruns(self) -> Sequence[Line]:
+        """Return the lines that say that the task ran again."""
+        return [line for line in self.log if line.event == "task.rerun"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,9 +222,11 @@ class Cancel:
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What an operator asked for: raise, answer, cancel, pause or resume; of a task, or of a template or queue.
+    """What an operator asked for: raise, answer, cancel, pause or resume; of a task, or of a template or queue; or
+    the limits of a project; a schedule to be made, changed or run; a task to run again, be redriven or cloned.
 
-    Without `status` nobody knows whether it had an effect. Times are seconds since 1970.
+    Without `status` nobody knows whether it had an effect. `made` is the task that the answer named. Times are
+    seconds since 1970.
     """
 
     what: str
@@ -216,6 +240,56 @@ class Order:
     name: str | None = None
     key: str | None = None
     approved: bool | None = None
+    made: UUID | None = None
+    limits: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleStep:
+    """A change of a schedule's row as the trigger saw it: it stood at `due_at`, None before it was made.
+
+    `last_at`, `skipped_at` and `refused_at` say for which of its times it made a task, made none, was refused one.
+    """
+
+    at: float
+    due_at: float | None
+    next_at: float
+    was_paused: bool
+    paused: bool
+    rate: str
+    rate_before: str | None
+    overlap: str
+    catch_up: str
+    last_at: float | None = None
+    skipped_at: float | None = None
+    refused_at: float | None = None
+    last_task_id: UUID | None = None
+
+    @property
+    def moves(self) -> bool:
+        """Say whether the schedule goes from one of its times to another one."""
+        return self.due_at is not None and self.due_at != self.next_at
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Something that was done to a server, or a day's end, and when: seconds since 1970."""
+
+    kind: str
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What the run was begun with: what may be at work at once (by project and by agent), and the product's times."""
+
+    stages_of: Mapping[str, int] = field(default_factory=dict)
+    calls_of: Mapping[str, int] = field(default_factory=dict)
+    lease_s: float = 90.0
+    known_s: float = 10.0
+    minute_s: float = 60.0
+    missed_s: float = 150.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,3 +305,6 @@ class RunHistory:
     measured: Mapping[str, Decimal]
     raised: Mapping[str, int]
     orders: Sequence[Order] = ()
+    schedules: Mapping[UUID, Sequence[ScheduleStep]] = field(default_factory=dict)
+    incidents: Sequence[Incident] = ()
+    terms: Terms = field(default_factory=Terms)

@@ -2,29 +2,33 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import redis
 
-from bench.chaos import orders
+from bench.chaos import metered, orders
 from bench.chaos.follows import follows
 from bench.chaos.history import (
     Cancel,
     Event,
     Execution,
     Follow,
+    Incident,
     Line,
+    Order,
     RunHistory,
     StageRow,
     Submission,
     TaskHistory,
     TaskRow,
+    Terms,
 )
 from bench.chaos.journal import Record, read
-from bench.chaos.run_folder import PREFIX, Run
-from bench.chaos.witness import changes
+from bench.chaos.run_folder import KNOWN_S, LEASE_S, MINUTE_S, MISSED_S, PREFIX, Run
+from bench.chaos.witness import changes, schedule_steps
 from bench.sqs.figures import dead_letters
 from steersman.db.connection import Database
 from steersman.json import loads
@@ -35,7 +39,7 @@ from steersman.tasks.words import Queue
 def load(run: Run, planned: Iterable[int]) -> RunHistory:
     """Read everything that is known of a run that has come to rest, and whose reader has run."""
     database = Database(run.database_url)
-    given = orders.given(run.journals("operator"), run.began_at - run.began)
+    given = [_first_limits(run), *orders.given(run.journals("operator"), _moved_s(run))]
     try:
         return RunHistory(
             tasks=_tasks(run, database),
@@ -45,6 +49,16 @@ def load(run: Run, planned: Iterable[int]) -> RunHistory:
             orders=given,
             measured=_measured(database),
             raised=_raised(run),
+            schedules=schedule_steps(database),
+            incidents=_incidents(run),
+            terms=Terms(
+                stages_of={metered.PROJECT: metered.RUNNING_STAGES},
+                calls_of={metered.AGENT: metered.CALLS},
+                lease_s=LEASE_S,
+                known_s=KNOWN_S,
+                minute_s=MINUTE_S,
+                missed_s=MISSED_S,
+            ),
         )
     finally:
         database.close()
@@ -54,15 +68,19 @@ def _tasks(run: Run, database: Database) -> list[TaskHistory]:
     plans = Plans(database)
     stages, lines, seen = _stages(database), _lines(database), changes(database)
     ran, told, letters, followed = executions(run), _told(run), _letters(run), _follows(run)
+    kept = _kept_letters(database)
     rows = database.run("""
-        SELECT id, template_id, status, input, output, labels, open_sinks, cost_usd, tokens,
+        SELECT t.id, template_id, status, input, output, labels, open_sinks, cost_usd, tokens,
                finished_at IS NOT NULL AS finished, template_name AS template, parent_task_id, parent_stage,
-               parent_attempt, item, only_stage FROM task_histories ORDER BY id""")
+               parent_attempt, item, only_stage, p.slug AS project,
+               CASE requested_through WHEN 'schedule' THEN correlation_id END AS of_schedule
+        FROM task_histories t JOIN projects p ON p.id = t.project_id ORDER BY t.id""")
     found = []
     for row in rows:
         task_id, plan = row["id"], plans.of([row["template_id"]])[row.pop("template_id")]
         if only_stage := row.pop("only_stage"):
             plan = plan.of_item(only_stage)
+        row |= _due(row.pop("of_schedule"))
         answer = told.get(task_id, {})
         found.append(
             TaskHistory(
@@ -76,10 +94,19 @@ def _tasks(run: Run, database: Database) -> list[TaskHistory]:
                 events_ended=bool(answer.get("ended")),
                 shown=answer.get("shown", {}),
                 letters=letters.get(task_id, []),
+                kept_letters=kept.get(task_id, []),
                 follows=followed.get(task_id, []),
             )
         )
     return found
+
+
+def _due(correlation_id: str | None) -> dict[str, Any]:
+    """Return of which schedule and time a task is, as the sweep wrote it: schedule:<id>:<time>."""
+    if correlation_id is None:
+        return {}
+    _, schedule_id, due_at = correlation_id.split(":", 2)
+    return {"schedule_id": UUID(schedule_id), "due_at": datetime.fromisoformat(due_at).timestamp()}
 
 
 def _stages(database: Database) -> Mapping[UUID, dict[str, StageRow]]:
@@ -109,24 +136,24 @@ def _lines(database: Database) -> Mapping[UUID, list[Line]]:
 def executions(run: Run) -> Mapping[UUID, list[Execution]]:
     """Return what the agents wrote down: one execution for each beginning, with its answer where it came to one."""
     found: dict[UUID, list[Execution]] = defaultdict(list)
+    moved_s = _moved_s(run)
     for path in run.journals("agents"):
         begun: dict[tuple[str, str, int], Record] = {}
         for record in read(path):
             key = (record["task_id"], record["stage"], record["attempt"])
             if "answer" in record:
-                begun.pop(key, None)
-            elif key in begun:
-                found[UUID(key[0])].append(_execution(begun[key]))
-            if "answer" in record:
-                found[UUID(key[0])].append(_execution(record))
-            else:
-                begun[key] = record
+                began_at = begun.pop(key, record)["at"]
+                found[UUID(key[0])].append(_execution({**record, "began_at": began_at}, moved_s))
+                continue
+            if key in begun:
+                found[UUID(key[0])].append(_execution(begun[key], moved_s))
+            begun[key] = {**record, "began_at": record["at"]}
         for record in begun.values():
-            found[UUID(record["task_id"])].append(_execution(record))
+            found[UUID(record["task_id"])].append(_execution(record, moved_s))
     return found
 
 
-def _execution(record: Record) -> Execution:
+def _execution(record: Record, moved_s: float) -> Execution:
     return Execution(
         task_id=UUID(record["task_id"]),
         stage=record["stage"],
@@ -137,6 +164,9 @@ def _execution(record: Record) -> Execution:
         cost_usd=Decimal(record.get("cost_usd", 0)),
         tokens=record.get("tokens", 0),
         seen_items=record.get("seen_items"),
+        agent=record["agent"],
+        began_at=record["began_at"] + moved_s,
+        answered_at=record["at"] + moved_s if "answer" in record else None,
     )
 
 
@@ -167,6 +197,33 @@ def _letters(run: Run) -> Mapping[UUID, list[tuple[str, int]]]:
         if "task_id" in letter:
             found[UUID(letter["task_id"])].append((letter["stage"], letter["attempt"]))
     return found
+
+
+def _kept_letters(database: Database) -> Mapping[UUID, list[tuple[str, int]]]:
+    found: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
+    for row in database.run("SELECT task_id, stage, attempt FROM dead_letters"):
+        found[row["task_id"]].append((row["stage"], row["attempt"]))
+    return found
+
+
+def _moved_s(run: Run) -> float:
+    """Return what makes seconds since 1970 of the monotonic ones in journals."""
+    return run.began_at - run.began
+
+
+def _first_limits(run: Run) -> Order:
+    """Return what the run was begun with as if somebody had asked for it."""
+    limits = metered.limits(*metered.FIRST_DAY)
+    at = run.began_at - 1
+    return Order(what="limit", name=metered.PROJECT, asked_at=at, answered_at=at, status=200, limits=limits)
+
+
+def _incidents(run: Run) -> list[Incident]:
+    moved_s = _moved_s(run)
+    return [
+        Incident(one["kind"], one["since"] + moved_s, one["until"] + moved_s)
+        for one in read(run.journal("storm"))
+    ]
 
 
 def _moves(run: Run) -> list[Record]:

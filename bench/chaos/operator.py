@@ -1,6 +1,7 @@
 """An operator: raises spent budgets, answers approvals, pauses and resumes, cancels items, through the API's handlers.
 
-In the storm it does some of it, at random; in the calm it raises, answers and resumes all that there is.
+In the storm it does some of it, at random; in the calm it raises, answers and resumes all that there is. Clerks of
+its own see to limits, schedules, and tasks that are to run again.
 """
 
 import random
@@ -13,6 +14,9 @@ from typing import Any
 from bench.chaos import orders
 from bench.chaos.http_events import answer_of
 from bench.chaos.journal import Journal
+from bench.chaos.operator_limits import LimitsClerk
+from bench.chaos.operator_reruns import RerunsClerk
+from bench.chaos.operator_schedules import SchedulesClerk
 from bench.chaos.run_folder import Run
 from bench.chaos.schedule import TEMPLATES
 from functions.api.approvals import handler as approvals
@@ -47,7 +51,13 @@ class Operator:
         self._rng = random.Random(f"{run.seed}:operator:{name}")  # noqa: S311 - to be repeated, not to be secret
         self._desk = orders.Desk(Journal(run.journal(f"operator-{name}")), name)
         self._database = Database(run.database_url)
+        clerks = (
+            LimitsClerk(self._desk, self._rng, calm=calm),
+            RerunsClerk(self._desk, self._database, self._rng, calm=calm),
+            SchedulesClerk(run, self._desk, self._database, self._rng, calm=calm),
+        )
         moves: tuple[Callable[[], None], ...] = (
+            *(move for clerk in clerks for move in clerk.moves()),
             self._raise_budgets,
             self._answer,
             self._resume_tasks,

@@ -30,10 +30,9 @@ class Desk:
         number = next(self._numbers)
         self._journal.write({"order": number, "asked_at": time.monotonic(), **order["facts"]})
         status, body = answer_of(handler(order["event"], None))
-        told = body.get("status") if isinstance(body, dict) and status == 200 else None
-        self._journal.write(
-            {"order": number, "answered_at": time.monotonic(), "status": status, "task_status": told}
-        )
+        done = body if isinstance(body, dict) and status in {200, 202} else {}
+        record = {"order": number, "answered_at": time.monotonic(), "status": status}
+        self._journal.write({**record, "task_status": done.get("status"), "made": done.get("id")})
         if status < 500 and status not in expected:
             raise RuntimeError(f"{order['facts']} was answered with {status}: {body}")
 
@@ -133,4 +132,6 @@ def _order(record: Record, moved_s: float) -> Order:
         name=record.get("name"),
         key=record.get("key"),
         approved=record.get("approved"),
+        made=UUID(record["made"]) if record.get("made") else None,
+        limits=record.get("limits"),
     )

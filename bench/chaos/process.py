@@ -27,10 +27,17 @@ PRELOADED = (
     "limits.storage",
     "steersman.agents.registry",
     "steersman.cache.connection",
+    "steersman.cache.slots",
     "steersman.http.rate_limit",
     "steersman.projects.service",
     "steersman.tasks.approvals",
+    "steersman.tasks.day_releases",
     "steersman.tasks.engine",
+    "steersman.tasks.letters",
+    "steersman.tasks.redrives",
+    "steersman.tasks.reruns",
+    "steersman.tasks.schedule_firing",
+    "steersman.tasks.schedules",
     "steersman.tasks.service",
     "steersman.tasks.steering",
     "steersman.tasks.submission",
@@ -47,6 +54,8 @@ def live(run_file: Path, role: Role, place: int, life: int, failpoint: str, calm
     parts = wire(run, name, calm=calm)()
     # All is built before the clock is moved, so that no module comes after it with the right one.
     _ = (parts.engine, parts.submissions, parts.tasks, parts.limiter, parts.approvals, parts.steering)
+    _ = (parts.schedules, parts.due_schedules, parts.project_limits, parts.day_releases)
+    _ = (parts.reruns, parts.dead_letters, parts.redrives)
     if not calm:
         skew(skew_s(run.seed, role, place, life))
     _work(role, run, name, place, calm=calm)(_parent_is_there())

@@ -17,6 +17,7 @@ class _StageState:
     status: str
     pending: int
     attempt: int = 1
+    anew: bool = False  # it is to be done again, and has not begun to: by the same attempt, or the next
 
     @property
     def shown(self) -> str:
@@ -43,6 +44,9 @@ class Replay:
 
     def feed(self, line: Line) -> Iterator[Wrong]:
         """Take the next line of the log."""
+        if self.status in ENDS and line.event == "task.rerun":
+            self._rerun(line)
+            return
         if self.status in ENDS:
             if line.event != "stage.late":
                 yield "nothing after the end", f"{line} after the task was {self.status}"
@@ -77,6 +81,19 @@ class Replay:
         if end == "failed":
             yield from self._undone(line)
         self.status = end
+
+    def _rerun(self, line: Line) -> None:
+        """Begin again: what was chosen, what did not end well, and all that comes after it."""
+        kept = {"completed", "skipped"}
+        begins = {name for name, stage in self.stages.items() if stage.status not in kept}
+        begins.update(line.detail["from"])
+        while more := {one for name in begins for one in self.plan.template.dependants[name]} - begins:
+            begins |= more
+        for name in begins:
+            pending = sum(need in begins for need in self.plan.stage(name).needs)
+            self.stages[name] = _StageState("pending", pending, self.stages[name].attempt, anew=True)
+        self.open_sinks = sum(1 for name in begins if not self.plan.template.dependants[name])
+        self.status, self.failed = "open", False
 
     def _stopped(self) -> bool:
         """Say whether every stage has ended, as when a task is stopped from outside."""
@@ -146,9 +163,13 @@ class Replay:
             stage.pending = 0
         if stage.pending:
             yield "released after its needs", f"{line} with {stage.pending} needs open"
-        if line.attempt != 1:
-            yield "attempts grow by one", f"{line}: a stage begins with attempt 1"
+        yield from self._begins(line, stage)
         stage.status = "ready"
+
+    def _begins(self, line: Line, stage: _StageState) -> Iterator[Wrong]:
+        """Take the first attempt of a run. A line of readiness tells no attempts of later ones: it says 1."""
+        if line.attempt != 1 and not stage.anew:
+            yield "attempts grow by one", f"{line}: a stage begins with attempt 1"
 
     def _started(self, line: Line, stage: _StageState) -> Iterator[Wrong]:
         if stage.pending:
@@ -157,7 +178,9 @@ class Replay:
             yield "starts when ready", f"{line}, but it was not ready"
         # What waited, or waited for its tasks, goes on with the same attempt.
         taken_over = stage.status == "running"
-        if line.attempt != stage.attempt + taken_over:
+        again = stage.anew and line.attempt == stage.attempt + 1
+        stage.anew = False
+        if line.attempt != stage.attempt + taken_over and not again:
             yield (
                 "attempts grow by one",
                 f"{line}, but the attempt before was {stage.attempt} ({stage.status})",

@@ -8,7 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.chaos.fleet import Deaths
-from bench.chaos.history import Finding, RunHistory
+from bench.chaos.history import Finding, RunHistory, TaskHistory
+from bench.chaos.rules_run import NUMBER_LABEL
+from bench.chaos.rules_schedules import LABEL
+from bench.chaos.schedule import OF_MACHINES
 from steersman.failpoints import NAMES
 
 EXAMPLES = 3
@@ -19,7 +22,7 @@ def counts(history: RunHistory, deaths: Deaths, happened: Mapping[str, int]) -> 
     executions = [one for task in history.tasks for one in task.executions]
     lines = Counter(line.event for task in history.tasks for line in task.log)
     return {
-        "submitted": sum(1 for task in history.tasks if task.row.parent_task_id is None),
+        "submitted": sum(1 for task in history.tasks if _is_top(task) and NUMBER_LABEL in task.row.labels),
         "tasks": dict(Counter(task.row.status for task in history.tasks)),
         "stages": dict(Counter(stage.status for task in history.tasks for stage in task.stages.values())),
         "executions": {
@@ -34,6 +37,8 @@ def counts(history: RunHistory, deaths: Deaths, happened: Mapping[str, int]) -> 
         "repeated_requests": len(history.submissions) - len({one.key for one in history.submissions}),
         "cancellations": dict(Counter(str(one.http_status) for one in history.cancels)),
         "orders": dict(Counter(f"{one.what} {one.scope or 'task'} {one.status}" for one in history.orders)),
+        "schedules": _schedules(history),
+        "limits": _limits(history),
         "followers": _followers(history),
         "kills_at_failpoints": {name: deaths.at_failpoints[name] for name in NAMES},
         "kills_at_random": dict(deaths.at_random),
@@ -42,6 +47,33 @@ def counts(history: RunHistory, deaths: Deaths, happened: Mapping[str, int]) -> 
         "ended_by_themselves": deaths.by_themselves,
         "servers": dict(happened),
         "raised_by_handlers": dict(history.raised),
+    }
+
+
+def _is_top(task: TaskHistory) -> bool:
+    return task.row.parent_task_id is None
+
+
+def _schedules(history: RunHistory) -> dict[str, int]:
+    """Return what became of the times of schedules, and how often people had one run out of turn."""
+    steps = [step for steps in history.schedules.values() for step in steps if step.moves]
+    return {
+        "schedules": len(history.schedules),
+        "tasks": sum(1 for task in history.tasks if task.row.schedule_id is not None),
+        "left_out": sum(1 for step in steps if step.skipped_at == step.due_at),
+        "runs": sum(1 for task in history.tasks if task.row.schedule_id is None and LABEL in task.row.labels),
+    }
+
+
+def _limits(history: RunHistory) -> dict[str, int]:
+    """Return how much was limited: calls of agents that take few, stages that waited for a budget of the day."""
+    lines = [line for task in history.tasks for line in task.log if line.event == "stage.awaiting"]
+    executions = [one for task in history.tasks for one in task.executions]
+    return {
+        "calls_of_limited_agents": sum(1 for one in executions if one.agent in history.terms.calls_of),
+        "waits_for_the_day": sum(1 for line in lines if line.detail.get("scope") == "project_day"),
+        "waits_for_the_task": sum(1 for line in lines if line.detail.get("kind") == "budget")
+        - sum(1 for line in lines if line.detail.get("scope") == "project_day"),
     }
 
 
@@ -64,8 +96,8 @@ def _followers(history: RunHistory) -> dict[str, int]:
 
 
 def unreached(deaths: Deaths) -> list[str]:
-    """Return the failpoints at which no process died."""
-    return [name for name in NAMES if not deaths.at_failpoints[name]]
+    """Return the failpoints on the way of a run at which no process died."""
+    return [name for name in NAMES if name not in OF_MACHINES and not deaths.at_failpoints[name]]
 
 
 def grouped(findings: Sequence[Finding]) -> list[dict[str, Any]]:
@@ -87,7 +119,7 @@ def show(result: Mapping[str, Any]) -> None:
     table = Table(box=None, show_header=False)
     many = (
         *("tasks", "kills_at_failpoints", "kills_at_random", "servers", "executions", "log_lines"),
-        *("followers", "orders"),
+        *("followers", "orders", "schedules", "limits"),
     )
     for name in many:
         told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in result[name].items())

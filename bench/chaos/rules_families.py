@@ -139,9 +139,13 @@ def _most(moments: Iterable[tuple[float, int]]) -> int:
 def none_is_left_behind(run: RunHistory) -> Iterator[Finding]:
     """When a stage has ended, the tasks that it started have ended too, or are stopped."""
     tasks = {task.row.id: task for task in run.tasks}
-    for (task_id, name, _), found in children_of(run).items():
+    for (task_id, name, attempt), found in children_of(run).items():
         parent = tasks.get(task_id)
-        lines = [line.at for line in parent.log if line.stage == name and _ends(line)] if parent else []
+        log = parent.log if parent else []
+        spread = ("stage.spread", name, attempt)
+        began = max((line.id for line in log if (line.event, line.stage, line.attempt) == spread), default=0)
+        # Ends before it are of earlier runs.
+        lines = [line.at for line in log if line.stage == name and line.id > began and _ends(line)]
         for child in found if lines else ():
             over = lines[0]
             alone = [line for line in child.log if line.at > over + _MEANWHILE_S and line.event in _WORK]
@@ -163,7 +167,7 @@ def families_cost_once(run: RunHistory) -> Iterator[Finding]:
     known = children_of(run)
     for task in run.tasks:
         for stage in task.stages.values():
-            if stage.children is None:
+            if stage.children is None and stage.name not in task.spread:
                 continue
             found = [
                 child.row

@@ -11,23 +11,29 @@ _TASK_ENDS = {f"task.{end}" for end in ENDS}
 
 
 def told_everything(task: TaskHistory) -> Iterator[Wrong]:
-    """A follower that was told the end has seen every line of the log, some perhaps twice; late results may follow."""
+    """A follower that was told an end has seen every line of the log to it, some perhaps twice.
+
+    Late results may follow. A task that runs again has an end more: who was told an earlier one follows no further.
+    """
     ends = [line.id for line in task.log if line.event in _TASK_ENDS]
-    due = {
+    lines = {
         f"{task.row.id}-{line.id}": line
         for line in task.log
         if line.event != "stage.late" or (ends and line.id < ends[0])
     }
     for follow in task.follows:
+        told = [end for end in ends if f"{task.row.id}-{end}" in follow.seen]
+        due = {one: line for one, line in lines.items() if line.id <= max(told, default=line.id)}
         if follow.ended and (missing := due.keys() - follow.seen):
-            lines = sorted((due[one] for one in missing), key=lambda line: line.id)
-            named = ", ".join(str(line) for line in lines[:_SHOWN])
-            yield "followers miss nothing", f"{follow.name} was told the end, but not {len(lines)}: {named}"
+            unseen = sorted((due[one] for one in missing), key=lambda line: line.id)
+            named = ", ".join(str(line) for line in unseen[:_SHOWN])
+            yield "followers miss nothing", f"{follow.name} was told the end, but not {len(unseen)}: {named}"
 
 
 def told_nothing_else(task: TaskHistory) -> Iterator[Wrong]:
-    """No follower is told of what the log lacks."""
+    """No follower is told of what the log lacks, but for a claim that was put back to wait just then."""
     lines = {f"{task.row.id}-{line.id}" for line in task.log}
+    lines |= {f"{task.row.id}-{change.started}" for change in task.changes if change.started is not None}
     for follow in task.follows:
         if more := sorted(follow.seen - lines):
             yield (

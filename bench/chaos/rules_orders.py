@@ -25,14 +25,12 @@ def answers_count_once(run: RunHistory) -> Iterator[Finding]:
             if line.event == "stage.answered":
                 per_stage[line.stage or ""].append(line)
         for stage, lines in per_stage.items():
-            if len(lines) > 1:
+            if len(lines) > 1 + len(task.reruns):
                 yield Finding(
                     task.subject, "an answer counts once", f"{stage} was answered {len(lines)} times"
                 )
-            if lines[0].detail.get("comment") not in asked:
-                yield Finding(
-                    task.subject, "nobody else answers", f"{lines[0]} has an answer that nobody gave"
-                )
+            if odd := [line for line in lines if line.detail.get("comment") not in asked]:
+                yield Finding(task.subject, "nobody else answers", f"{odd[0]} has an answer that nobody gave")
 
 
 def _confirmed(order: Order, task: TaskHistory) -> Iterator[Finding]:
@@ -43,6 +41,8 @@ def _confirmed(order: Order, task: TaskHistory) -> Iterator[Finding]:
         yield Finding(task.subject, "a confirmed answer counts", evidence)
     stage = task.stages[order.stage or ""]
     output = stage.output or {}
+    if task.reruns:
+        return  # it may have been asked again
     if stage.status == "completed" and (output.get("approved"), output.get("comment")) != given:
         evidence = f"the answer {order.key} to {order.stage} was confirmed, but its output is {output}"
         yield Finding(task.subject, "a confirmed answer counts", evidence)
@@ -75,7 +75,7 @@ def _paused(log: Sequence[Line]) -> list[Interval]:
     for line in log:
         if line.event == "task.paused":
             since = line.at
-        elif line.event == "task.resumed" and since is not None:
+        elif line.event in {"task.resumed", "task.rerun"} and since is not None:
             found.append((since, line.at))
             since = None
     return [*found, (since, FOR_EVER)] if since is not None else found

@@ -5,16 +5,20 @@ from collections.abc import Iterator
 from decimal import Decimal
 from uuid import UUID
 
+from bench.chaos import rules_reruns, rules_schedules
 from bench.chaos.history import Finding, RunHistory
 
 NUMBER_LABEL = "chaos"
 ALLOWED = "sweep: Unavailable"
+_MADE_OTHERWISE = {rules_reruns.LABEL, rules_schedules.LABEL}
 
 
 def submitted_once(run: RunHistory) -> Iterator[Finding]:
     """Each planned task is there exactly once, whatever its request went through."""
     there = Counter(
-        task.row.labels.get(NUMBER_LABEL, "none") for task in run.tasks if task.row.parent_task_id is None
+        task.row.labels.get(NUMBER_LABEL, "none")
+        for task in run.tasks
+        if task.row.parent_task_id is None and _MADE_OTHERWISE.isdisjoint(task.row.labels)
     )
     for number in sorted(run.planned):
         if (count := there.pop(str(number), 0)) != 1:
@@ -42,9 +46,18 @@ def answered_alike(run: RunHistory) -> Iterator[Finding]:
 
 
 def cancelled_stay_cancelled(run: RunHistory) -> Iterator[Finding]:
-    """A task whose cancellation was confirmed is cancelled; one that was refused had ended otherwise."""
+    """A task whose cancellation was confirmed is cancelled; one that was refused had ended otherwise.
+
+    Of one that ran again only the log tells.
+    """
     statuses = {task.row.id: task.row.status for task in run.tasks}
+    again = {task.row.id: task for task in run.tasks if task.reruns}
     for cancel in run.cancels:
+        if (task := again.get(cancel.task_id)) is not None:
+            if cancel.http_status == 200 and not any(line.event == "task.cancelled" for line in task.log):
+                evidence = "its cancellation was confirmed, but is not in its log"
+                yield Finding(task.subject, "a cancelled task stays cancelled", evidence)
+            continue
         status = statuses.get(cancel.task_id)
         if cancel.http_status == 200 and (status, cancel.task_status) != ("cancelled", "cancelled"):
             evidence = f"its cancellation was confirmed ({cancel.task_status}), but it is {status}"
@@ -59,7 +72,12 @@ def measured_once(run: RunHistory) -> Iterator[Finding]:
     outcomes = {"stage.completed", "stage.retrying", "stage.failed", "stage.skipped", "stage.cancelled"}
     lines = [line for task in run.tasks for line in task.log if line.agent and line.event in outcomes]
     # A stage that started tasks costs what they cost: that was measured where it was spent.
-    stages = [stage for task in run.tasks for stage in task.stages.values() if stage.children is None]
+    stages = [
+        stage
+        for task in run.tasks
+        for stage in task.stages.values()
+        if stage.children is None and stage.name not in task.spread
+    ]
     counted = {
         "calls": Decimal(len(lines)),
         "failures": Decimal(sum(1 for line in lines if line.detail.get("error"))),

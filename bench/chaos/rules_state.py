@@ -42,7 +42,8 @@ def _stages_agree(task: TaskHistory, state: Replay) -> Iterator[Wrong]:
         waited = told.status in {"awaiting", "spread"} and stage.status == "ready"  # nothing tells of it
         if stage.status != told.shown and not waited:
             yield "state agrees with the log", f"{name} is {stage.status}, its log says {told.shown}"
-        if stage.attempt != told.attempt and told.status != "pending":
+        unbegun = told.status == "pending" or told.anew  # nothing tells its attempt
+        if stage.attempt != told.attempt and not unbegun:
             yield "state agrees with the log", f"{name} has attempt {stage.attempt}, its log {told.attempt}"
         if told.status == "pending" and told.pending == 0:
             yield "released when the last need ends", f"{name} has no open need and is still pending"
@@ -90,10 +91,15 @@ def conditions_hold(task: TaskHistory) -> Iterator[Wrong]:
 
 
 def dead_letters_are_there(task: TaskHistory) -> Iterator[Wrong]:
-    """A stage that failed for good left a dead letter."""
+    """A stage that failed for good left a dead letter.
+
+    Where its task runs again before the message is written, which comes with one that is redelivered, only the row is.
+    """
     written = {name for name, _ in task.letters}
+    again = max((line.id for line in task.reruns), default=0)
     for line in task.log:
-        if line.event == "stage.failed" and line.stage not in written:
+        kept = line.id < again and (line.stage, line.attempt) in task.kept_letters
+        if line.event == "stage.failed" and line.stage not in written and not kept:
             yield "what fails for good leaves a dead letter", f"{line} ({_code(line.detail)}) left none"
 
 

@@ -29,12 +29,24 @@ def executions_agree(task: TaskHistory) -> Iterator[Wrong]:
                 "nothing runs without a claim",
                 f"{execution.stage} attempt {execution.attempt} ran unclaimed",
             )
-    for line in task.log:
-        if line.event in _OUTCOMES and task.plan.stage(line.stage or "").calls_agent:
-            yield from _outcome_agrees(task, line, seen.get((line.stage or "", line.attempt or 0)))
+    for line, first in _outcomes(task.log):
+        if task.plan.stage(line.stage or "").calls_agent:
+            yield from _outcome_agrees(task, line, seen.get((line.stage or "", line.attempt or 0)), first)
 
 
-def _outcome_agrees(task: TaskHistory, line: Line, ran: Execution | None) -> Iterator[Wrong]:
+def _outcomes(log: Sequence[Line]) -> Iterator[tuple[Line, int]]:
+    """Yield each outcome with the first attempt of its run: retries are counted anew when a task runs again."""
+    first: dict[str | None, int] = {}
+    for line in log:
+        if line.event == "task.rerun":
+            first.clear()
+        elif line.event == "stage.started":
+            first.setdefault(line.stage, line.attempt or 1)
+        elif line.event in _OUTCOMES:
+            yield line, first.get(line.stage, 1)
+
+
+def _outcome_agrees(task: TaskHistory, line: Line, ran: Execution | None, first: int) -> Iterator[Wrong]:
     rule = "an outcome is what the agent answered"
     error = line.detail.get("error") or {}
     if error.get("code") in _OUTSIDE:
@@ -43,7 +55,7 @@ def _outcome_agrees(task: TaskHistory, line: Line, ran: Execution | None) -> Ite
         if line.event != "stage.skipped" or error:
             yield rule, f"{line}, but no agent answered for it"
         return
-    retries = (line.attempt or 0) < task.plan.stage(line.stage or "").retry.max_attempts
+    retries = (line.attempt or 0) - first + 1 < task.plan.stage(line.stage or "").retry.max_attempts
     expected = {
         "ok": {"stage.completed"},
         "refused": {"stage.failed", "stage.skipped"},
@@ -51,15 +63,25 @@ def _outcome_agrees(task: TaskHistory, line: Line, ran: Execution | None) -> Ite
     if line.event not in expected:
         yield rule, f"{line}, but the agent answered '{ran.answer}'"
     stage = task.stages[line.stage or ""]
-    if line.event == "stage.completed" and stage.output != ran.output:
+    last = all(one.attempt == line.attempt for one in _completions(task, line.stage) if one.id >= line.id)
+    if (
+        line.event == "stage.completed"
+        and last
+        and stage.status == "completed"
+        and stage.output != ran.output
+    ):
         yield rule, f"{line} stored {stage.output}, but the agent answered {ran.output}"
+
+
+def _completions(task: TaskHistory, stage: str | None) -> list[Line]:
+    return [line for line in task.log if (line.event, line.stage) == ("stage.completed", stage)]
 
 
 def charged_once(task: TaskHistory) -> Iterator[Wrong]:
     """A stage costs what the attempt that counted cost: late and lost attempts cost nothing here."""
     counted = {(line.stage, line.attempt) for line in task.log if line.event == "stage.completed"}
     for stage in task.stages.values():
-        if stage.children is not None:
+        if stage.children is not None or stage.name in task.spread:
             continue  # it costs what the tasks that it started cost
         own = [
             one
@@ -75,10 +97,23 @@ def charged_once(task: TaskHistory) -> Iterator[Wrong]:
 
 
 def changes_are_allowed(task: TaskHistory) -> Iterator[Wrong]:
-    """Every change of a status is in the table of transitions; nothing begins after the task's end."""
+    """Every change of a status is in the table of transitions; nothing begins after the task's end.
+
+    A task that runs again leaves its end, with some of its stages, as often as its log says so.
+    """
     end: Change | None = None
+    again = {
+        change.transaction
+        for change in task.changes
+        if change.stage is None and change.before in ENDS and change.after == "pending"
+    }
+    asked = sum(1 for line in task.log if line.event == "task.rerun")
+    if len(again) != asked:
+        yield "allowed transitions", f"the task ran again {len(again)} times, its log says {asked}"
     for change in task.changes:
-        if change.stage is None:
+        if change.transaction in again:
+            end = None
+        elif change.stage is None:
             if change.before and not _task_may(change.before, change.after):
                 yield "allowed transitions", f"the task went from {change.before} to {change.after}"
             if change.after in ENDS:

@@ -15,6 +15,11 @@ VISIBILITY_S = 5.0
 LEASE_S = 5.0
 WATCHED_S = 4.0  # followers with several tasks in turn come back sometimes sooner, sometimes later
 SWEEP_EVERY_S = 2.0
+KNOWN_S = 1.0  # how long workers go by what they know of limits and budgets
+PUT_BACK_S = 6.0  # after which what waits for a place counts as just sent
+RESERVED_S = 3  # for which a free place is kept for what waits for it
+MINUTE_S = 3.0  # a minute of the rates of schedules
+MISSED_S = 2.5 * MINUTE_S  # from then on times have passed unseen
 SWEEP_LIMIT = 100  # a sweep comes thirty times as often, so it sends fewer
 
 

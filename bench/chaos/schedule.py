@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
 
+from bench.chaos import metered
 from bench.chaos.templates import FAN_OUT, NESTED, SAGA
 from steersman.failpoints import NAMES
+from steersman.ids import DEFAULT_PROJECT
 
 DEFAULTS = ("complex_research", "quick_answer", "simple_lookup", "standard_query", "web_enhanced")
 TEMPLATES = (*(DEFAULTS * 4), FAN_OUT, FAN_OUT, NESTED, NESTED, NESTED, SAGA, SAGA, SAGA, SAGA)
+_METERED = 0.12  # of the tasks are the project's that has limits
 PRIORITIES = ("low", "medium", "medium", "medium", "high", "critical", "emergency")
 SUBMITTERS = 2
 WORKERS = 3
 FOLLOWERS = 2
 OPERATORS = 1
 LONGEST_BATCH = 16
+OF_MACHINES = frozenset({"engine.asked"})  # no run has state machines
 MOST_REACHES = 25  # a process lives until the failpoint is reached for the n-th time, n up to this
 _MINUTES = 60.0
 _SKEWS_S = (0.0, 0.0, 60.0, -60.0, 5 * _MINUTES, -5 * _MINUTES, 12 * _MINUTES, -12 * _MINUTES)
@@ -40,6 +44,7 @@ class Kind(StrEnum):
     EMPTY_REDIS = "empty_redis"
     RESTART_REDIS = "restart_redis"
     RESTART_POSTGRES = "restart_postgres"  # as pg_ctl -m immediate
+    MIDNIGHT = "midnight"  # a day of budgets is over
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class PlannedTask:
     deadline_s: float | None
     budget_usd: str | None
     budget_tokens: int | None
+    project: str = DEFAULT_PROJECT
 
 
 @dataclass(frozen=True)
@@ -133,15 +139,16 @@ def failpoints(seed: int, role: Role, place: int, places: int) -> Iterator[str]:
 
 
 def names_of(role: Role) -> tuple[str, ...]:
-    """Return the failpoints that lie on the way of a role."""
+    """Return the failpoints that lie on the way of a role, its own first."""
     mine = {
         Role.WORKER: ("engine.", "agent.", "families.", "queues."),
         Role.SUBMITTER: ("submit.", "queues."),
-        Role.SWEEPER: ("sweep.", "queues."),
+        Role.SWEEPER: ("sweep.", "queues.", "submit."),  # it submits what schedules make
         Role.FOLLOWER: (),  # only asks
         Role.OPERATOR: (),
     }
-    return tuple(name for name in NAMES if name.startswith(mine[role]))
+    wanted = [name for name in NAMES if name not in OF_MACHINES]
+    return tuple(name for own in mine[role] for name in wanted if name.startswith(own))
 
 
 def skew_s(seed: int, role: Role, place: int, life: int) -> float:
@@ -158,6 +165,7 @@ def _accidents(seed: int, storm_s: float) -> list[Accident]:
         Kind.EMPTY_REDIS: 20.0,
         Kind.RESTART_REDIS: 40.0,
         Kind.RESTART_POSTGRES: 45.0,
+        Kind.MIDNIGHT: 15.0,
     }
     found = []
     for kind, seconds in every_s.items():
@@ -182,13 +190,15 @@ def _kills(seed: int, storm_s: float, role: Role, places: int, every_s: float) -
 
 
 def _planned(rng: random.Random, number: int) -> PlannedTask:
+    has_limits = rng.random() < _METERED
     return PlannedTask(
         number=number,
-        template=rng.choice(TEMPLATES),
+        template=metered.TEMPLATE if has_limits else rng.choice(TEMPLATES),
         priority=rng.choice(PRIORITIES),
         deadline_s=rng.choice((1.0, 2.0, 4.0)) if rng.random() < 0.03 else None,
         budget_usd="0.0002" if rng.random() < 0.04 else None,
         budget_tokens=100 if rng.random() < 0.04 else None,
+        project=metered.PROJECT if has_limits else DEFAULT_PROJECT,
     )
 
 

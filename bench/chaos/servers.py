@@ -10,7 +10,7 @@ from typing import Self
 import psutil
 import redis
 
-from bench.chaos import templates
+from bench.chaos import metered, templates
 from bench.chaos.witness import install_witness
 from steersman.db.connection import Database
 from steersman.db.migrate import migrate
@@ -21,6 +21,9 @@ from steersman.seed import seed
 
 STOP_LIMIT_S = 30.0
 DOWN_S = 1.0
+_EARLIER = """
+    UPDATE agent_performance SET bucket_start = bucket_start - make_interval(days => %(days)s)
+    WHERE bucket_start >= date_trunc('day', now(), 'UTC')"""
 
 
 class Servers:
@@ -28,6 +31,7 @@ class Servers:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._nights = 0
         with ExitStack() as stack:
             self.postgres = start_postgres(folder / "postgres")
             stack.callback(lambda: self.postgres.stop())
@@ -57,6 +61,18 @@ class Servers:
         with redis.Redis.from_url(self.redis.url) as client:
             client.flushall()
 
+    def end_day(self) -> None:
+        """Have the day of all budgets be over: what was spent until now was spent on an earlier day.
+
+        Each time by a year more, so that those of one day do not meet those of another.
+        """
+        database = Database(self.postgres.url)
+        try:
+            self._nights += 1
+            database.run(_EARLIER, {"days": 365 * self._nights})
+        finally:
+            database.close()
+
     def __enter__(self) -> Self:
         return self
 
@@ -71,6 +87,7 @@ class Servers:
         try:
             seed(database)
             templates.publish(database)
+            metered.set_up(database)
             install_witness(database)
         finally:
             database.close()

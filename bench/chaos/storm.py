@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import redis
 
 from bench.chaos.fleet import Fleet
+from bench.chaos.journal import Journal
 from bench.chaos.run_folder import LEASE_S, Run
 from bench.chaos.schedule import Accident, Kind, Role, Schedule
 from bench.chaos.servers import Servers
@@ -35,6 +36,10 @@ class Storm:
     say: Say
     happened: Counter[str] = field(default_factory=Counter)
     _stalled: list[tuple[float, int]] = field(default_factory=list)
+    _journal: Journal = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._journal = Journal(self.run.journal("storm"))
 
     def rage(self) -> None:
         """Keep the fleet going through all accidents of the schedule."""
@@ -53,7 +58,7 @@ class Storm:
             threading.Event().wait(TICK_S)
 
     def settle(self, patience_s: float) -> bool:
-        """Let everything come to rest: all submitted, all ended, all queues empty.
+        """Let everything come to rest: all submitted, all ended, all queues empty, all schedules stopped.
 
         Say whether it did; when nothing more ends or leaves a queue for `patience_s`, it did not.
         """
@@ -91,11 +96,16 @@ class Storm:
                 self._stalled.append((now + STALL_S, accident.place))
                 return
             case Kind.EMPTY_REDIS:
-                self.servers.empty_redis()
+                happens = self.servers.empty_redis
             case Kind.RESTART_REDIS:
-                self.servers.restart_redis()
+                happens = self.servers.restart_redis
             case Kind.RESTART_POSTGRES:
-                self.servers.restart_postgres()
+                happens = self.servers.restart_postgres
+            case Kind.MIDNIGHT:
+                happens = self.servers.end_day
+        since = time.monotonic()
+        happens()
+        self._journal.write({"kind": accident.kind, "since": since, "until": time.monotonic()})
         self.happened[accident.kind] += 1
 
     def _resume(self, now: float) -> None:
@@ -107,12 +117,13 @@ class Storm:
         return self._count("finished_at IS NOT NULL")
 
     def _open(self) -> int:
-        return self._count("finished_at IS NULL")
+        """Return how much is not at rest: schedules are looked at first, for they make tasks."""
+        return self._count("NOT paused", "schedules") + self._count("finished_at IS NULL")
 
-    def _count(self, condition: str) -> int:
+    def _count(self, condition: str, table: str = "task_histories") -> int:
         database = Database(self.run.database_url)
         try:
-            rows = database.run(f"SELECT count(*) AS count FROM task_histories WHERE {condition}")  # noqa: S608
+            rows = database.run(f"SELECT count(*) AS count FROM {table} WHERE {condition}")  # noqa: S608
         except Unavailable:
             return 0  # it is just being restarted
         finally:

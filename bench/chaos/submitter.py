@@ -99,6 +99,7 @@ def _body(seed: int, task: PlannedTask) -> dict[str, Any]:
         "budget_tokens": task.budget_tokens,
     }
     return {
+        "project": task.project,
         "template": task.template,
         "input": {"question": question(seed, task.number)},
         "priority": task.priority,

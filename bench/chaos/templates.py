@@ -30,45 +30,46 @@ def documents() -> Sequence[Mapping[str, Any]]:
         "tolerate": TOLERATED,
     }
     fan_out = [
-        _stage(LISTS, "intent"),
-        _stage("each", "executor", LISTS, for_each=each),
-        _stage("join", "responses", "each"),
+        stage(LISTS, "intent"),
+        stage("each", "executor", LISTS, for_each=each),
+        stage("join", "responses", "each"),
     ]
     nested = [
-        _stage("first", "intent"),
+        stage("first", "intent"),
         {"name": "nested", "kind": "task", "needs": ["first"], "task": {"template": ASKING, "input": _SAME}},
         {"name": "agree", "kind": "approval", "needs": ["first"], "approval": {"ask": "Go on?"}},
-        _stage("last", "responses", "nested", "agree"),
+        stage("last", "responses", "nested", "agree"),
     ]
     in_time = {"ask": "In time?", "timeout_s": 6, "default": {"in": "time"}, "continue_on_reject": True}
     asking = [
         {"name": "ask", "kind": "approval", "approval": in_time},
         {"name": "rest", "kind": "wait", "needs": ["ask"], "wait": {"for_s": 2}},
         {"name": "short", "kind": "wait", "wait": {"for_s": 1}},
-        _stage("done", "executor", "rest", "short"),
+        stage("done", "executor", "rest", "short"),
     ]
     saga = [
-        _stage("hotel", "intent", undo="no_hotel"),
-        _stage("flight", "executor", "hotel", undo="no_flight"),
-        _stage("car", "embedding", "hotel", undo="no_car"),
-        _stage("guide", "websearch", "hotel", undo="no_guide"),
-        _stage(PAYS, "responses", "flight", "car"),
-        _stage("end", "agent", PAYS, "guide"),
-        *(_stage(f"no_{what}", "agent") for what in ("hotel", "flight", "car", "guide")),
+        stage("hotel", "intent", undo="no_hotel"),
+        stage("flight", "executor", "hotel", undo="no_flight"),
+        stage("car", "embedding", "hotel", undo="no_car"),
+        stage("guide", "websearch", "hotel", undo="no_guide"),
+        stage(PAYS, "responses", "flight", "car"),
+        stage("end", "agent", PAYS, "guide"),
+        *(stage(f"no_{what}", "agent") for what in ("hotel", "flight", "car", "guide")),
     ]
     return (
-        _document(FAN_OUT, "join", fan_out),
-        _document(ASKING, "done", asking),
-        _document(NESTED, "last", nested),
-        _document(SAGA, "end", saga),
+        document(FAN_OUT, "join", fan_out),
+        document(ASKING, "done", asking),
+        document(NESTED, "last", nested),
+        document(SAGA, "end", saga),
     )
 
 
-def _document(name: str, output: str, stages: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def document(name: str, output: str, stages: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return a template as people write it."""
     return {"name": name, "output": output, "deadline_s": 300, "stages": list(stages)}
 
 
-def _stage(name: str, queue: str, *needs: str, **more: Any) -> Mapping[str, Any]:
+def stage(name: str, queue: str, *needs: str, **more: Any) -> Mapping[str, Any]:
     """Return a stage that every worker's agents can do, tried twice."""
     retry = {"max_attempts": 2, "backoff_s": 0.5, "max_backoff_s": 5}
     ability = {"queue": queue, "capability": "answer.compose"}

@@ -2,20 +2,35 @@
 
 import random
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
 from bench.chaos.behaviour import WitnessAgent
 from bench.chaos.journal import Journal
-from bench.chaos.run_folder import LEASE_S, PREFIX, SWEEP_LIMIT, WATCHED_S, Run
+from bench.chaos.run_folder import (
+    KNOWN_S,
+    LEASE_S,
+    MINUTE_S,
+    MISSED_S,
+    PREFIX,
+    PUT_BACK_S,
+    RESERVED_S,
+    SWEEP_LIMIT,
+    WATCHED_S,
+    Run,
+)
 from bench.sqs.faults import Entry, Failure, ReceiverFaults, Record, SenderFaults
 from bench.sqs.sender import install
 from steersman import bootstrap
 from steersman.agents.job import Agent
 from steersman.agents.selection import Candidate
 from steersman.bootstrap import Parts
+from steersman.cache import slots
+from steersman.projects.limits import KnownLimits
 from steersman.settings import settings
-from steersman.tasks import engine, live, sweep
+from steersman.tasks import engine, gate, live, schedule_times, sweep
+from steersman.tasks.day_budgets import DayBudgets
 from steersman.tasks.words import Lane, Queue
 
 # Shares of calls, entries and messages.
@@ -40,21 +55,27 @@ class ChaosParts(Parts):
         install(client, self._run.sqs_url, faults)
         return client
 
-    def _connect_agent(self, candidate: Candidate) -> Agent:  # noqa: ARG002 - whoever is chosen
-        return WitnessAgent(self._run.seed, self._process, self._journal)
+    def _connect_agent(self, candidate: Candidate) -> Agent:
+        return WitnessAgent(self._run.seed, self._process, candidate.name, self._journal)
 
 
 def wire(run: Run, process: str, *, calm: bool) -> Callable[[], Parts]:
     """Have the functions of this process made of its own parts; return what gives them. Once in a process."""
-    shortened: tuple[tuple[ModuleType, str, float], ...] = (
+    shortened: tuple[tuple[ModuleType, str, Any], ...] = (
         (engine, "LEASE_S", LEASE_S),
         (engine, "RENEW_S", LEASE_S / 3),
         (live, "WATCHED_S", WATCHED_S),
         (sweep, "LIMIT", SWEEP_LIMIT),
+        (gate, "PUT_BACK_S", PUT_BACK_S),
+        (slots, "RESERVED_S", RESERVED_S),
+        (schedule_times, "LATE_S", MISSED_S),
+        (schedule_times, "_EVERY", {"minute": timedelta(seconds=MINUTE_S)}),
     )
     for module, name, value in shortened:
         if hasattr(module, name):
             setattr(module, name, value)
+    for init in (KnownLimits.__init__, DayBudgets.__init__):
+        init.__kwdefaults__ = {**(init.__kwdefaults__ or {}), "fresh_s": KNOWN_S}
     bootstrap.Parts = lambda _: ChaosParts(run, process, calm=calm)  # type: ignore[assignment,misc]
     return bootstrap.parts
 

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from bench.chaos import (
+    rules_days,
     rules_families,
     rules_followers,
+    rules_limits,
     rules_orders,
+    rules_reruns,
     rules_run,
+    rules_schedules,
     rules_state,
     rules_undoing,
     rules_witnesses,
@@ -27,10 +31,14 @@ CLAIMS = [part for part in re.split(r"\n\n(?=\*\*)", PROMISED)[1:] if part.start
 RULES = {
     f"{module.__name__.rpartition('.')[2]}.{rule.__name__}"
     for module in (
+        rules_days,
         rules_families,
         rules_followers,
+        rules_limits,
         rules_orders,
+        rules_reruns,
         rules_run,
+        rules_schedules,
         rules_state,
         rules_undoing,
         rules_witnesses,

@@ -10,6 +10,13 @@ from steersman.json import loads
 
 ENDS = frozenset({"task.completed", "task.failed", "task.cancelled"})
 RERUN = "task.rerun"
+# A claim that finds no place, or a pause, is put back at once, and its start is as if it had never been. Until it is
+# this old that may still happen.
+SETTLED_S = 5.0
+_SETTLED = """
+    NOT EXISTS (SELECT FROM task_stages s
+                WHERE s.task_id = e.task_id AND s.started_id = e.id AND s.status = 'running'
+                  AND s.started_at > clock_timestamp() - make_interval(secs => %(settled_s)s))"""
 
 
 class Fact(NamedTuple):
@@ -63,16 +70,20 @@ def has_ended(log: Sequence[Fact]) -> bool:
     return bool(turns) and turns[-1] != RERUN
 
 
-def facts(database: Database, task_id: UUID, *, after: int = 0) -> list[Fact]:
-    """Return the events of a task's log after the one with id `after`, each by itself, oldest first."""
-    statement = """
-        SELECT id, task_id, stage, event, attempt, detail::text, created_at FROM task_events
-        WHERE task_id = %(task_id)s AND id > %(after)s
-        ORDER BY id"""
-    return facts_of(database.tuples(statement, {"task_id": task_id, "after": after}))
+def facts(database: Database, task_id: UUID, *, after: int = 0, settled: bool = False) -> list[Fact]:
+    """Return the events of a task's log after the one with id `after`, each by itself, oldest first.
+
+    `settled`: without starts that may still be taken back, as `fact_count` counts them.
+    """
+    statement = f"""
+        SELECT id, task_id, stage, event, attempt, detail::text, created_at FROM task_events e
+        WHERE task_id = %(task_id)s AND id > %(after)s AND {_SETTLED if settled else "true"}
+        ORDER BY id"""  # noqa: S608 - fixed words
+    values = {"task_id": task_id, "after": after, "settled_s": SETTLED_S}
+    return facts_of(database.tuples(statement, values))
 
 
 def fact_count(database: Database, task_id: UUID) -> int:
-    """Return of how many events a task's log tells."""
-    statement = "SELECT count(*) AS events FROM task_events WHERE task_id = %(task_id)s"
-    return int(database.run(statement, {"task_id": task_id})[0]["events"])
+    """Return of how many events a task's log tells, without starts that may still be taken back."""
+    statement = f"SELECT count(*) AS events FROM task_events e WHERE task_id = %(task_id)s AND {_SETTLED}"  # noqa: S608 - fixed words
+    return int(database.run(statement, {"task_id": task_id, "settled_s": SETTLED_S})[0]["events"])

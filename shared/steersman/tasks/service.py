@@ -142,7 +142,7 @@ class Tasks:
             if page is None:
                 self._found(task_id)
                 self._live.begin_rebuild(task_id)
-                self._live.rebuild(task_id, log_store.facts(self._database, task_id))
+                self._live.rebuild(task_id, log_store.facts(self._database, task_id, settled=True))
                 page, doubtful = self._live.read(task_id, after, wait_s=wait_s), False
             elif doubtful and self._completed(task_id):
                 page = self._live.read(task_id, after, wait_s=0)
@@ -158,11 +158,12 @@ class Tasks:
         """Give a stream the events that it lacks, and say whether it lacked any.
 
         One may have been lost on its way to Redis. Asked when somebody begins to follow, at silences and at the end, so
-        that no follower misses any.
+        that no follower misses any. A start that may be taken back is left to the worker, who tells of it: in a stream
+        it would stand for ever for another event that is missing.
         """
         if self._live.length(task_id) >= log_store.fact_count(self._database, task_id):
             return False
-        self._live.rebuild(task_id, log_store.facts(self._database, task_id))
+        self._live.rebuild(task_id, log_store.facts(self._database, task_id, settled=True))
         return True
 
     def _events_without_cache(self, task_id: UUID, after: str | None, wait_s: float) -> EventPage:

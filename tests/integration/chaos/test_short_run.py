@@ -31,4 +31,6 @@ def test_a_short_storm_loses_nothing_and_counts_nothing_twice(folder: Path) -> N
     assert sum(result["kills_at_failpoints"].values()) > 0
     assert result["kills_at_random"]["follower"] > 0
     assert result["followers"]["told_the_end"] > 0
-    assert result["servers"] == {"empty_redis": 1, "restart_postgres": 1, "restart_redis": 1}
+    assert result["schedules"]["tasks"] + result["schedules"]["left_out"] > 0
+    assert result["limits"]["calls_of_limited_agents"] > 0
+    assert result["servers"] == {"empty_redis": 1, "midnight": 1, "restart_postgres": 1, "restart_redis": 1}

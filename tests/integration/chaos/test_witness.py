@@ -1,15 +1,16 @@
 """The trigger that the chaos run trusts writes down every change, and the checker reads faults out of it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from bench.chaos.history import Change, TaskHistory
 from bench.chaos.rules_witnesses import changes_are_allowed, leases_are_single
-from bench.chaos.witness import changes, install_witness
-from steersman.ids import new_id
-from steersman.tasks import task_store
+from bench.chaos.witness import changes, install_witness, schedule_steps
+from steersman.ids import DEFAULT_PROJECT_ID, new_id
+from steersman.tasks import schedule_store, task_store
 from tests.fixtures.engine import Rig, stage
 from tests.unit.bench import sound_history
 
@@ -65,3 +66,34 @@ def test_a_lease_that_passes_on_too_early_is_found(watched: Rig) -> None:
     assert faults(replace(SOUND, changes=seen(watched, task_id))) == set()
     watched.database.run(take, {"lease": new_id(), "left": "60 s"})
     assert faults(replace(SOUND, changes=seen(watched, task_id))) == {"no lease is held twice"}
+
+
+def test_each_step_of_a_schedule_is_written_down(watched: Rig) -> None:
+    """What a schedule stood at, went on to, and noted of its time is there, in the order in which it happened."""
+    schedule_id, due = new_id(), datetime(2027, 1, 15, 12, tzinfo=UTC)
+    schedule_store.add(
+        watched.database,
+        {
+            "id": schedule_id,
+            "project_id": DEFAULT_PROJECT_ID,
+            "name": "nightly",
+            "template_name": "sample",
+            "input": {},
+            "when_kind": "rate",
+            "expression": "1 minute",
+            "next_at": due,
+            "created_by": "test",
+        },
+    )
+    after = due + timedelta(minutes=1)
+    skip = {"last_skip": {"due_at": due, "reason": "it was open"}, "next_at": after}
+    schedule_store.change(watched.database, schedule_id, skip)
+    schedule_store.change(watched.database, schedule_id, {"paused": True})
+    made, moved, paused = schedule_steps(watched.database)[schedule_id]
+    assert (made.due_at, made.next_at, made.moves) == (None, due.timestamp(), False)
+    assert (moved.due_at, moved.next_at, moved.skipped_at) == (
+        due.timestamp(),
+        after.timestamp(),
+        due.timestamp(),
+    )
+    assert (moved.moves, paused.moves, paused.was_paused, paused.paused) == (True, False, False, True)

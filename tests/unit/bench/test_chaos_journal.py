@@ -65,7 +65,7 @@ def test_a_torn_line_is_left_out(tmp_path: Path) -> None:
 )
 def test_an_agent_does_and_writes_down_what_the_seed_says(run: Run, answer: str, kind: type) -> None:
     """An agent's answer is the seed's, and its journal gives it back as one execution with output and cost."""
-    agent = WitnessAgent(SEED, "worker", Journal(run.journal("agents-worker")))
+    agent = WitnessAgent(SEED, "worker", "answer", Journal(run.journal("agents-worker")))
     (given,) = agent.run([job(number_that(answer))])
     assert isinstance(given, kind)
     (ran,) = executions(run)[TASK]
@@ -76,7 +76,7 @@ def test_an_agent_does_and_writes_down_what_the_seed_says(run: Run, answer: str,
 
 def test_an_accident_of_one_job_is_the_answer_to_all_of_its_batch(run: Run) -> None:
     """An agent that raises answers none of its jobs, and says so of each."""
-    agent = WitnessAgent(SEED, "worker", Journal(run.journal("agents-worker")))
+    agent = WitnessAgent(SEED, "worker", "answer", Journal(run.journal("agents-worker")))
     with pytest.raises(RuntimeError):
         agent.run([job(number_that("ok")), job(number_that("raised"), UUID(int=6))])
     assert [ran.answer for task_id in (TASK, UUID(int=6)) for ran in executions(run)[task_id]] == [
@@ -86,7 +86,14 @@ def test_an_accident_of_one_job_is_the_answer_to_all_of_its_batch(run: Run) -> N
 
 def test_an_agent_that_died_has_no_answer_and_one_that_ran_twice_is_seen_twice(run: Run) -> None:
     """A beginning without an answer is an execution without one; two beginnings are two executions."""
-    begun = {"task_id": str(TASK), "stage": "intent", "attempt": 1, "process": "worker"}
+    begun = {
+        "task_id": str(TASK),
+        "stage": "intent",
+        "attempt": 1,
+        "process": "worker",
+        "agent": "answer",
+        "at": 1.0,
+    }
     Journal(run.journal("agents-one")).write(begun)
     Journal(run.journal("agents-two")).write(begun, {**begun, "answer": "error"})
     assert sorted(str(ran.answer) for ran in executions(run)[TASK]) == ["None", "error"]
