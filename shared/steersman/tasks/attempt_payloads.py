@@ -40,7 +40,8 @@ def kept(
     places = [
         place
         for place, one in enumerate(outcomes)
-        if (output := one.decision.output) is not None and goes_apart(output, _text(one))
+        if (output := one.decision.output) is not None
+        and goes_apart(output, one.output_text or dumps_text(output))
     ]
     if not places:
         return outcomes

@@ -45,7 +45,7 @@ from steersman.tasks.special import next_step
 from steersman.tasks.storable import surely_storable, unstorable
 from steersman.tasks.template import MAX_STAGE_TIMEOUT_S
 from steersman.tasks.ways import Awaiting, Child, Children, ChildrenFailed, Held
-from steersman.tasks.words import Orchestrator, StageStatus
+from steersman.tasks.words import StageStatus
 
 MAX_MODEL_BYTES = 1000
 MAX_COST_USD = 1_000_000
@@ -75,7 +75,12 @@ class Attempt(NamedTuple):
     @property
     def may_wait(self) -> bool:
         """Whether stages of its task may wait: for an answer, a time, or a budget."""
-        return self.plan.template.waits or self.row["budget_usd"] is not None or "budget_tokens" in self.aside
+        aside = self.row["aside"]
+        return (
+            self.plan.template.waits
+            or self.row["budget_usd"] is not None
+            or (aside is not None and "budget_tokens" in aside)
+        )
 
     @property
     def lease(self) -> Lease:
@@ -95,12 +100,8 @@ class Attempt(NamedTuple):
     @property
     def undoes(self) -> bool:
         """Whether the task fails already, and the stage undoes another."""
-        return "failing" in self.aside
-
-    @property
-    def orchestrated(self) -> bool:
-        """Whether a state machine sends what follows."""
-        return self.plan.orchestrator is Orchestrator.STEP_FUNCTIONS
+        aside = self.row["aside"]
+        return aside is not None and "failing" in aside
 
     @property
     def number(self) -> int:
@@ -110,7 +111,8 @@ class Attempt(NamedTuple):
     @property
     def base_attempt(self) -> int:
         """How many attempts there were before the task was run again last; 0 when it never was."""
-        return int(self.aside.get("base_attempt", 0))
+        aside = self.row["aside"]
+        return int(aside.get("base_attempt", 0)) if aside is not None else 0
 
     @classmethod
     def of(cls, row: Mapping[str, Any], project_id: UUID, plan: Plan) -> "Attempt":
@@ -134,6 +136,8 @@ class Attempt(NamedTuple):
 
 
 Hold = Callable[[Sequence["Attempt"]], None]
+# Says whether an attempt may not begin now, because its template or its queue is paused.
+Stops = Callable[["Attempt"], bool]
 
 
 class Ran(NamedTuple):
@@ -166,13 +170,13 @@ class Runner:
         *,
         children_of: ChildrenOf,
         payloads: Payloads | None = None,
-        paused: Callable[[Attempt], bool] = lambda _: False,
+        stops: Callable[[], "Stops | None"] = lambda: None,
         spent_days: SpentDays = lambda _: {},
     ) -> None:
         self._reach = reach
         self._payloads = payloads or Payloads()
         self._children_of = children_of
-        self._paused = paused
+        self._stops = stops
         self._spent_days = spent_days
         self._registry = registry
         self._rng = rng
@@ -219,9 +223,9 @@ class Runner:
         """Run attempts on their `jobs`, whole or an error each, in no longer than `latest` (monotonic)."""
         ran = Ran([], [], [], [])
         choice = Choice(self._registry)
-        spent_days = self._spent_days(attempts)
+        spent_days, stops = self._spent_days(attempts), self._stops()
         for claimed, whole in zip(attempts, jobs, strict=True):
-            attempt, step = self._looked_at(claimed, whole, spent_days)
+            attempt, step = self._looked_at(claimed, whole, spent_days, stops)
             if step is not None:
                 self._sort(ran, attempt, step)
             elif not choice.add(attempt):
@@ -255,14 +259,18 @@ class Runner:
         return outcomes, others
 
     def _looked_at(
-        self, attempt: Attempt, whole: StageJob | SteersmanError, spent_days: Mapping[str, Awaiting]
+        self,
+        attempt: Attempt,
+        whole: StageJob | SteersmanError,
+        spent_days: Mapping[str, Awaiting],
+        stops: "Stops | None",
     ) -> tuple[Attempt, Step]:
         """Return an attempt with its whole job, and what is decided of it before any agent is asked."""
         if isinstance(whole, SteersmanError):
             return attempt, self.failed(attempt, whole)
         if whole is not attempt.job:
             attempt = attempt._replace(job=whole)
-        return attempt, self._settled(attempt, spent_days)
+        return attempt, self._settled(attempt, spent_days, stops)
 
     def given_up(self, attempt: Attempt, error: SteersmanError) -> Outcome:
         """Return the outcome of an attempt that ended with an error before any agent was asked."""
@@ -280,10 +288,10 @@ class Runner:
         elif step is not None:
             ran.outcomes.append(self._after(attempt, None, step))
 
-    def _settled(self, attempt: Attempt, spent_days: Mapping[str, Awaiting]) -> Step:
+    def _settled(self, attempt: Attempt, spent_days: Mapping[str, Awaiting], stops: "Stops | None") -> Step:
         """Decide the attempts that need no agent, or must not get one."""
         plan, job, row = attempt.plan, attempt.job, attempt.row
-        if (row["aside"] is not None and row["aside"]["paused"]) or self._paused(attempt):
+        if (row["aside"] is not None and row["aside"]["paused"]) or (stops is not None and stops(attempt)):
             return Held()
         if row["deadline_passed"]:
             return plan.fatal(describe(DeadlinePassed("the task's deadline has passed")))
@@ -356,6 +364,8 @@ def _undone(attempt: Attempt, output: Mapping[str, Any] | None, error: Mapping[s
 
 def _out_of_budget(attempt: Attempt, spent_days: Mapping[str, Awaiting]) -> Awaiting | None:
     """Return how an attempt waits that may not begin while a budget is spent; what undoes is never stopped by one."""
+    if not spent_days and attempt.row["aside"] is None and attempt.row["budget_usd"] is None:
+        return None  # as almost all
     waits = budgets.of_task(attempt.row, attempt.aside)
     if waits is None and spent_days:
         waits = spent_days.get(attempt.row["project_id"])

@@ -85,6 +85,9 @@ class _Batch:
     stale_views: list[UUID] = field(default_factory=list)
     admissions: list[Admission] = field(default_factory=list)
     gone: list[Job] = field(default_factory=list)  # for which a place may be kept that they do not need
+    driven: Mapping[int, Plan] = field(
+        default_factory=dict
+    )  # by state machines: tasks (as numbers), their plans
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ class Engine:
             reach,
             children_of=self._families.results,
             payloads=payloads,
-            paused=self._pauses.stop,
+            stops=self._pauses.stops,
             spent_days=day_budgets.spent if day_budgets else lambda _: {},
         )
         self._gate = Gate(database, queues, limits, warn, rng) if limits else None
@@ -244,9 +247,8 @@ class Engine:
 
         Their choices are told so with the answer of the stage that frees it.
         """
-        ours = {one.job.task_id.int: one.plan for one in batch.attempts if one.orchestrated}
         told: list[Fact] = []
-        freed = _conditional(facts, ours) if ours else []
+        freed = _conditional(facts, batch.driven) if batch.driven else []
         while freed:
             lease_id = new_id()
             leases = [Lease(task_id, stage, MAX_ATTEMPT, lease_id) for task_id, stage in freed]
@@ -256,7 +258,7 @@ class Engine:
             if wanted:
                 waiting_store.hold(self._database, wanted)
             told += more
-            freed = _conditional(more, ours)
+            freed = _conditional(more, batch.driven)
         return told
 
     def _keep(self, outcomes: Sequence[Outcome], batch: "_Batch") -> list[Fact]:
@@ -417,11 +419,11 @@ class Engine:
         """Answer state machines that wait for what was done, or found done; `asked` are stages they ask of now."""
         if self._tokens is None:
             return
-        ours = [attempt.job for attempt in batch.attempts if attempt.orchestrated]
-        if not ours and not asked and not batch.mend:
+        driven = batch.driven
+        if not driven and not asked and not batch.mend:
             return
-        numbers = {job.task_id.int for job in ours}
-        ended = {fact.task_id for fact in facts if fact.event in _BAD_ENDS and fact.task_id.int in numbers}
+        ours = [attempt.job for attempt in batch.attempts if attempt.job.task_id.int in driven]
+        ended = {fact.task_id for fact in facts if fact.event in _BAD_ENDS and fact.task_id.int in driven}
         ended |= {fact.task_id for fact in batch.stopped}
         unheard = self._tokens.answer(
             {*asked, *batch.mend, *((job.task_id, job.stage) for job in ours)}, ended
@@ -434,7 +436,8 @@ class Engine:
         leases = [Lease(*job, lease_id) for job in jobs]
         rows = attempt_store.claim(self._database, leases, lease_s=LEASE_S)
         self._reach("engine.claimed")
-        batch = _Batch(leases=[row["lease"] for row in rows], attempts=self._attempts_of(rows))
+        attempts = self._attempts_of(rows)
+        batch = _Batch(leases=[row["lease"] for row in rows], attempts=attempts, driven=_driven(attempts))
         # Who held the lease before may have told nobody.
         batch.stale_views += [attempt.job.task_id for attempt in batch.attempts if attempt.lease_lost]
         if rows:
@@ -518,7 +521,7 @@ class Engine:
                 letters[attempt.plan.stage(str(fact.stage)).queue].append(_dead_letter(attempt, fact))
             elif fact.task_id.int in failed:
                 continue
-            elif attempt.orchestrated and not (attempt.undoes or fact.event == "task.undoing"):
+            elif fact.task_id.int in batch.driven and not (attempt.undoes or fact.event == "task.undoing"):
                 continue  # its state machine sends what follows, when it is answered
             elif fact.event == "stage.retrying":
                 stage = str(fact.stage)
@@ -533,7 +536,7 @@ class Engine:
                 deliveries.append(self._delivery(attempt, batch.lane, Job(fact.task_id, freed, 1)))
         for attempt, waits in ran.awaiting:
             left_s = (waits.due_at - attempt.row["started_at"]).total_seconds() if waits.due_at else inf
-            if attempt.orchestrated and not waits.error:
+            if attempt.job.task_id.int in batch.driven and not waits.error:
                 continue  # its state machine waits too
             if left_s <= MAX_DELAY_S:  # else the sweep sends it when its time has come
                 job = Job(attempt.job.task_id, attempt.job.stage, attempt.job.attempt)
@@ -606,6 +609,11 @@ def _conditional(facts: Sequence[Fact], plans: Mapping[int, Plan]) -> list[tuple
         for name in fact.frees
         if plans[fact.task_id.int].stage(name).when is not None
     ]
+
+
+def _driven(attempts: Sequence[Attempt]) -> dict[int, Plan]:
+    """Return the plans of those tasks (as numbers) whose stages a state machine asks for."""
+    return {one.job.task_id.int: one.plan for one in attempts if one.plan.state_machine is not None}
 
 
 def _place(attempt: Attempt) -> tuple[int, str]:

@@ -6,7 +6,7 @@ from time import monotonic
 from steersman.db.connection import Database
 from steersman.errors import Unavailable
 from steersman.tasks import pause_store
-from steersman.tasks.attempts import Attempt
+from steersman.tasks.attempts import Attempt, Stops
 
 FRESH_S = 3.0  # how long workers may go on with what was just paused
 
@@ -20,14 +20,22 @@ class Pauses:
         self._until = 0.0
         self._known: frozenset[tuple[int, str, str]] = frozenset()
 
-    def stop(self, attempt: Attempt) -> bool:
-        """Say whether an attempt may not begin now."""
+    def stops(self) -> Stops | None:
+        """Return what says of an attempt whether it may not begin now, or None: all may."""
         known = self._fresh()
         if not known:
-            return False
-        project, plan = attempt.job.project_id.int, attempt.plan
-        queue = plan.stage(attempt.job.stage).queue
-        return (project, "template", plan.template.name) in known or (project, "queue", str(queue)) in known
+            return None
+
+        def stops(attempt: Attempt) -> bool:
+            project, plan = attempt.job.project_id.int, attempt.plan
+            queue = plan.stage(attempt.job.stage).queue
+            return (project, "template", plan.template.name) in known or (
+                project,
+                "queue",
+                str(queue),
+            ) in known
+
+        return stops
 
     def forget(self) -> None:
         """Read them anew when next asked: the database knows better."""
