@@ -298,7 +298,8 @@ class Runner:
         if waits := _out_of_budget(attempt, spent_days):
             return waits
         stage = plan.stage(job.stage)
-        if attempt.number > (stage.retry.max_attempts if attempt.lease_lost else stage.retry.most_attempts):
+        number = job.attempt if row["aside"] is None else attempt.number
+        if number > stage.retry.max_attempts and (attempt.lease_lost or number > stage.retry.most_attempts):
             return self.failed(attempt, LeaseLost("the worker of the last attempt fell silent"))
         try:
             if not plan.wanted(job.stage, job.input, job.results):

@@ -513,7 +513,7 @@ class Engine:
         deliveries: list[Delivery] = []
         letters: dict[str, list[dict[str, Any]]] = defaultdict(list)
         # What these free may have had attempts before: only the rows know how many.
-        resumed = {attempt.job.task_id.int for attempt in batch.attempts if attempt.base_attempt}
+        resumed = {one.job.task_id.int for one in batch.attempts if one.row["aside"] and one.base_attempt}
         freeing: set[UUID] = set()
         for fact in facts:
             attempt = by_task[fact.task_id.int]
