@@ -14,12 +14,14 @@ from bench.chaos import metered, templates
 from bench.chaos.witness import install_witness
 from steersman.db.connection import Database
 from steersman.db.migrate import migrate
+from steersman.errors import Unavailable
 from steersman.local.postgres import PostgresServer, start_postgres
 from steersman.local.processes import find
 from steersman.local.redis import RedisServer, start_redis
 from steersman.seed import seed
 
 STOP_LIMIT_S = 30.0
+NIGHT_TRIES = 20
 DOWN_S = 1.0
 _EARLIER = """
     UPDATE agent_performance SET bucket_start = bucket_start - make_interval(days => %(days)s)
@@ -67,9 +69,16 @@ class Servers:
         Each time by a year more, so that those of one day do not meet those of another.
         """
         database = Database(self.postgres.url)
+        self._nights += 1
         try:
-            self._nights += 1
-            database.run(_EARLIER, {"days": 365 * self._nights})
+            for left in reversed(range(NIGHT_TRIES)):
+                try:
+                    database.run(_EARLIER, {"days": 365 * self._nights})
+                    return
+                except Unavailable:  # workers count in the same rows
+                    if not left:
+                        raise
+                    threading.Event().wait(DOWN_S)
         finally:
             database.close()
 
