@@ -60,9 +60,9 @@ WITH named AS (
 ), letters AS (
   UPDATE dead_letters l
   SET status = 'redriven', decided_by = %(by)s, decided_at = clock_timestamp()
-  FROM resumed r
-  WHERE (l.task_id = r.id OR l.task_id IN (SELECT c.id FROM task_histories c WHERE c.parent_task_id = r.id))
-    AND l.status = 'open'
+  FROM (SELECT id FROM resumed
+        UNION ALL SELECT c.id FROM resumed r JOIN task_histories c ON c.parent_task_id = r.id) f
+  WHERE l.task_id = f.id AND l.status = 'open'
   RETURNING l.id
 ), logged AS (
   INSERT INTO task_stage_logs (task_id, project_id, event, detail, frees, created_at)
