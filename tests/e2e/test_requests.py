@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.e2e.agent import HeldAgent
-from tests.e2e.local_cloud import Steersman
+from tests.e2e.local_cloud import Steersman, until
 
 TASK = {"template": "simple_lookup", "input": {"question": "How tall was the lighthouse of Pharos?"}}
 
@@ -93,13 +93,19 @@ def test_a_cancelled_task_starts_no_further_stage(
     assert agent.of(task_id) == [("work", 1)]
 
 
+def behind_the_start(steersman: Steersman, task_id: str) -> str | None:
+    """Return the cursor behind all that was told, once that is the start of a stage: its agent knows of it before."""
+    page = steersman.events(task_id)
+    return page["cursor"] if page["events"][-1]["type"] == "steersman.stage.started.v1" else None
+
+
 def test_a_long_poll_is_answered_by_what_happens(
     steersman: Steersman, agent: HeldAgent, request: pytest.FixtureRequest
 ) -> None:
     """A long poll behind the last event waits, and is answered as soon as the next one happens."""
     task_id = steersman.submit("held_work", {"hold": request.node.name})
     agent.arrived(task_id)
-    cursor = steersman.events(task_id)["cursor"]
+    cursor = until(lambda: behind_the_start(steersman, task_id), "the start is told")
     assert steersman.events(task_id, cursor)["events"] == []
     with ThreadPoolExecutor(1) as pool:
         poll = pool.submit(steersman.events, task_id, cursor, wait_s=20)

@@ -12,7 +12,7 @@ ENDS = frozenset({"task.completed", "task.failed", "task.cancelled"})
 RERUN = "task.rerun"
 # A claim that finds no place, or a pause, is put back at once, and its start is as if it had never been. Until it is
 # this old that may still happen.
-SETTLED_S = 5.0
+SETTLED_S = 2.0
 _SETTLED = """
     NOT EXISTS (SELECT FROM task_stages s
                 WHERE s.task_id = e.task_id AND s.started_id = e.id AND s.status = 'running'
