@@ -238,6 +238,13 @@ def test_a_limit_lets_one_run_at_a_time(ways: Ways, unlimited: None) -> None:
     ways.publish("limited", [{"name": "a", **WORK}, {"name": "b", **WORK, "needs": ["a"]}])
     ways.http.put("/v1/projects/default/limits", json={"max_running_stages": 1}).raise_for_status()
     tasks = [ways.submit("limited", {}) for _ in range(4)]
+
+    def swept() -> bool:
+        ways.steersman.sweep()
+        return all(ways.steersman.task(task_id)["status"] == "completed" for task_id in tasks)
+
+    # Workers know of a limit that was just changed up to 10 s later; what that leaves waiting the sweep sends.
+    until(swept, "all are done", limit_s=120)
     assert {ways.ended(task_id)["status"] for task_id in tasks} == {"completed"}
 
 
