@@ -45,25 +45,26 @@ def carry_out(folder: Path, plan: Schedule, say: Say) -> dict[str, Any]:
         with Fleet(run, run_file) as fleet:
             storm = Storm(run, plan, servers, fleet, say)
             storm.rage()
-            settled = storm.settle(PATIENCE_S)
+            left = storm.settle(PATIENCE_S)
         seconds = time.monotonic() - run.began
         say("checking", len(plan.numbers))
         _read_back(run, run_file)
         history = load(run, plan.numbers)
-        findings = [*check(history), *_of_the_run(run, fleet.deaths, settled=settled)]
+        findings = [*check(history), *_of_the_run(run, fleet.deaths, left)]
         return {
-            **_head(run, seconds, settled=settled),
+            **_head(run, seconds, settled=not left),
             **report.counts(history, fleet.deaths, storm.happened),
             "unreached_failpoints": report.unreached(fleet.deaths),
             "findings": report.grouped(findings),
         }
 
 
-def _of_the_run(run: Run, deaths: Deaths, *, settled: bool) -> Iterator[Finding]:
+def _of_the_run(run: Run, deaths: Deaths, left: list[str]) -> Iterator[Finding]:
     """Say where the run itself fell short: then that nothing else was found means little."""
-    if not settled:
-        evidence = f"work or messages are left, and for {PATIENCE_S:.0f} s nothing moved"
-        yield Finding("the run", "everything comes to rest", evidence)
+    for one in left:
+        yield Finding(
+            one, "everything comes to rest", f"it is left, and for {PATIENCE_S:.0f} s nothing moved"
+        )
     if run.tasks >= ALL_FAILPOINTS_FROM and (names := report.unreached(deaths)):
         yield Finding("the run", "every failpoint is reached", f"nothing was killed at {', '.join(names)}")
     for end in deaths.by_themselves:

@@ -15,6 +15,9 @@ VISIBILITY_S = 5.0
 LEASE_S = 5.0
 WATCHED_S = 4.0  # followers with several tasks in turn come back sometimes sooner, sometimes later
 SWEEP_EVERY_S = 2.0
+AHEAD_S = (
+    3.0  # of the time of what waits the sweep sends it; a message of it that was lost is missed so much later
+)
 KNOWN_S = 1.0  # how long workers go by what they know of limits and budgets
 PUT_BACK_S = 6.0  # after which what waits for a place counts as just sent
 RESERVED_S = 3  # for which a free place is kept for what waits for it

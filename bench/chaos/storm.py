@@ -23,6 +23,14 @@ STALL_S = LEASE_S + 2.0
 LOOK_S = 2.0
 FOLLOWERS_S = 30.0  # some rounds of a follower's tasks, each with its wait
 Say = Callable[[str, int], None]
+_MOST_LEFT = 10  # of each kind are named
+_LEFT = f"""
+    (SELECT format('schedule %s, next at %s', name, next_at) AS left FROM schedules WHERE NOT paused LIMIT {_MOST_LEFT})
+    UNION ALL
+    (SELECT format('task %s of %s, %s%s: %s', id, template_name, status, ', paused ' || paused,
+                   (SELECT string_agg(format('%s %s', s.name, s.status), ', ' ORDER BY s.position)
+                    FROM task_stages s WHERE s.task_id = t.id))
+     FROM task_histories t WHERE finished_at IS NULL ORDER BY created_at LIMIT {_MOST_LEFT})"""  # noqa: S608
 
 
 @dataclass
@@ -57,10 +65,10 @@ class Storm:
                 self.say(f"storm, {killed} processes killed", self._ended())
             threading.Event().wait(TICK_S)
 
-    def settle(self, patience_s: float) -> bool:
+    def settle(self, patience_s: float) -> list[str]:
         """Let everything come to rest: all submitted, all ended, all queues empty, all schedules stopped.
 
-        Say whether it did; when nothing more ends or leaves a queue for `patience_s`, it did not.
+        Say what is left when nothing more ends or leaves a queue for `patience_s`; nothing, if all came to rest.
         """
         self.fleet.calm()
         progress, until = (0, 0), time.monotonic() + patience_s
@@ -71,12 +79,12 @@ class Storm:
                 self.say(f"calm, {waiting} messages wait", ended)
                 if self.fleet.submitted() and waiting == 0 and self._open() == 0:
                     self._let_followers_end(ended)
-                    return True
+                    return []
                 if ended > progress[0] or waiting < progress[1]:
                     until = time.monotonic() + patience_s
                 progress = (ended, waiting)
                 threading.Event().wait(LOOK_S / 2)
-        return False
+            return [*self._left_of_work(), *_left_in_queues(client)]
 
     def _let_followers_end(self, ended: int) -> None:
         """Give followers the time to be told the end; who was not is found by the checker."""
@@ -113,6 +121,14 @@ class Storm:
             self.fleet.resume(Role.WORKER, place)
             self._stalled.remove((until, place))
 
+    def _left_of_work(self) -> list[str]:
+        submitters = [] if self.fleet.submitted() else ["submitters are not done"]
+        database = Database(self.run.database_url)
+        try:
+            return [*submitters, *(row["left"] for row in database.run(_LEFT))]
+        finally:
+            database.close()
+
     def _ended(self) -> int:
         return self._count("finished_at IS NOT NULL")
 
@@ -129,3 +145,8 @@ class Storm:
         finally:
             database.close()
         return int(rows[0]["count"])
+
+
+def _left_in_queues(client: redis.Redis) -> list[str]:
+    counts = {name: depth(client, [name]) for name in queue_names()}
+    return [f"{count} messages in {name}" for name, count in counts.items() if count]

@@ -9,6 +9,7 @@ from typing import Any
 from bench.chaos.behaviour import WitnessAgent
 from bench.chaos.journal import Journal
 from bench.chaos.run_folder import (
+    AHEAD_S,
     KNOWN_S,
     LEASE_S,
     MINUTE_S,
@@ -29,7 +30,7 @@ from steersman.bootstrap import Parts
 from steersman.cache import slots
 from steersman.projects.limits import KnownLimits
 from steersman.settings import settings
-from steersman.tasks import engine, gate, live, schedule_times, sweep
+from steersman.tasks import engine, gate, live, schedule_times, sweep, waiting_store
 from steersman.tasks.day_budgets import DayBudgets
 from steersman.tasks.words import Lane, Queue
 
@@ -66,6 +67,7 @@ def wire(run: Run, process: str, *, calm: bool) -> Callable[[], Parts]:
         (engine, "RENEW_S", LEASE_S / 3),
         (live, "WATCHED_S", WATCHED_S),
         (sweep, "LIMIT", SWEEP_LIMIT),
+        (waiting_store, "AHEAD_S", AHEAD_S),
         (gate, "PUT_BACK_S", PUT_BACK_S),
         (slots, "RESERVED_S", RESERVED_S),
         (schedule_times, "LATE_S", MISSED_S),

@@ -1,6 +1,6 @@
 """The sweep: what the clock makes due is done, what was stranded by a crash is sent again, late tasks end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -88,7 +88,7 @@ def sweep(
             _quietly(lambda: orchestration.ended(facts), warn)
         reach("sweep.stopped")
     lost = [row for row in rows if not row["deadline_passed"]]
-    resend(queues, [*lost, *(row for row in timers if not row["deadline_passed"])], lanes)
+    _send(database, queues, lost, [row for row in timers if not row["deadline_passed"]], lanes)
     told = families.wake_untold(older_than_s=stranded_after_s, limit=LIMIT)
     reach("sweep.sent")
     if lost:
@@ -107,6 +107,22 @@ def sweep(
         until = min((due for due in dues if due is not None), default=None)
         _quietly(lambda: open_work.quiet(count, until=until), warn)
     return Swept(asleep=False, sent=len(lost), expired=len(expired), fired=fired, freed=len(freed))
+
+
+def _send(
+    database: Database,
+    queues: StageQueues,
+    lost: Sequence[Mapping[str, Any]],
+    timers: Sequence[Mapping[str, Any]],
+    lanes: tuple[Lane, ...],
+) -> None:
+    """Send what was lost, and what timers are for; when that fails, the next sweep looks at those timers again."""
+    try:
+        resend(queues, [*lost, *timers], lanes)
+    except Unavailable:
+        if timers:
+            waiting_store.look_again(database, timers)
+        raise
 
 
 def _fire(works: Sequence[Clockwork], warn: Warn) -> int:

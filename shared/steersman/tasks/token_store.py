@@ -48,8 +48,8 @@ def unanswered(
           SELECT task_id, stage FROM stage_tokens WHERE task_id = ANY(%(ended)s)
         )
         SELECT k.task_id, k.stage, k.move, k.token, k.attempt AS asked_attempt, s.status, s.attempt, s.error,
-               s.children, s.ready_at, t.status AS task_status, t.failing IS NOT NULL AS undoing, t.deadline_at,
-               t.template_id, t.only_stage, clock_timestamp() AS now,
+               s.children, s.ready_at, t.status AS task_status, t.deadline_at, t.template_id,
+               clock_timestamp() AS now,
                (SELECT json_object_agg(o.name, o.status) FROM task_stages o WHERE o.task_id = k.task_id) AS statuses
         FROM wanted w JOIN stage_tokens k ON k.task_id = w.task_id AND k.stage = w.stage
         JOIN task_stages s ON s.task_id = k.task_id AND s.name = k.stage

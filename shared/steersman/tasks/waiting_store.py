@@ -17,7 +17,6 @@ from steersman.tasks.ways import Awaiting
 
 AHEAD_S = 60.0  # the sweep comes each minute: it sends what is due until the next one
 RELEASE_BATCH = 1000  # stages that one statement lets go on
-SAFETY = timedelta(seconds=AHEAD_S)  # when a message that was to come has not been heard of
 
 
 def wait(database: Database, waits: Sequence[tuple[Attempt, Awaiting]]) -> list[Fact]:
@@ -27,7 +26,7 @@ def wait(database: Database, waits: Sequence[tuple[Attempt, Awaiting]]) -> list[
     dues = [one.due_at for _, one in ordered]
     # What comes by a delayed message is looked at only should that be lost.
     looks = [
-        due and (due + SAFETY if (due - start).total_seconds() <= MAX_DELAY_S else due)
+        due and (due + timedelta(seconds=AHEAD_S) if (due - start).total_seconds() <= MAX_DELAY_S else due)
         for due, start in zip(dues, starts, strict=True)
     ]
     values = {
@@ -163,6 +162,21 @@ def due_timers(database: Database, *, limit: int, batch: int = 1000) -> list[dic
         if len(rows) < batch:
             break
     return found
+
+
+def look_again(database: Database, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Have the next sweep look at the timers of these stages (task_id, stage), which were moved on."""
+    statement = """
+        UPDATE task_timers m SET due_at = now()
+        FROM (SELECT * FROM unnest(%(task_ids)s::uuid[], %(stages)s::text[]) AS r (task_id, stage)
+              ORDER BY task_id, stage LIMIT %(count)s) r
+        WHERE m.task_id = r.task_id AND m.stage = r.stage"""
+    values = {
+        "task_ids": ids(row["task_id"] for row in rows),
+        "stages": plain(row["stage"] for row in rows),
+        "count": len(rows),
+    }
+    database.run(statement, values, repeatable=True)
 
 
 def next_look(database: Database) -> datetime | None:

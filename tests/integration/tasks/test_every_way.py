@@ -83,14 +83,7 @@ class Way:
         self.wrong: list[str] = []
         self.waiting: list[Message] = []
         self.old: list[Message] = []
-        parts: dict[str, Any] = {
-            "database": rig.database,
-            "queues": rig.queues,
-            "live": rig.live,
-            "open_work": rig.open_work,
-            "lanes": LANES,
-            "warn": lambda text, _: rig.warnings.append(text),
-        }
+        parts = rig.shared()
         self.steering, self.approvals = Steering(**parts), Approvals(**parts, plans=Plans(rig.database))
 
     def _stage_names(self) -> set[str]:

@@ -164,15 +164,31 @@ def test_without_redis_the_sweep_does_its_work(rig: Rig, sweeper: Sweeper) -> No
     assert "the flag of open work cannot be read" in rig.warnings
 
 
+class Gone:
+    """An SQS client that takes nothing."""
+
+    def send_message_batch(self, **_: Any) -> dict[str, Any]:
+        return {"Failed": [{"Id": "0"}]}
+
+
+def test_what_waits_and_could_not_be_sent_is_sent_by_the_next_sweep(rig: Rig, sweeper: Sweeper) -> None:
+    """When the queues are away as a wait ends, the next sweep sends it, and not one that comes later."""
+    wait = {"name": "wait", "kind": "wait", "wait": {"for_s": 200}}
+    (task_id,) = rig.submit(rig.publish([wait]))
+    rig.drain()
+    rig.database.run("UPDATE task_stages SET ready_at = now()")
+    rig.database.run("UPDATE task_timers SET due_at = now() WHERE stage = 'wait'")
+    with pytest.raises(Unavailable):
+        sweeper(queues=StageQueues(Gone(), "mem://"))
+    sweeper()
+    rig.drain()
+    assert rig.task(task_id)["status"] == "completed"
+
+
 def test_a_sweep_that_cannot_be_done_says_so(rig: Rig, sweeper: Sweeper) -> None:
     """Without Postgres, or without the queues, a sweep fails as Unavailable, to be seen and done again."""
     with pytest.raises(Unavailable):
         sweeper(database=Database(absent.database_url()))
-
-    class Gone:
-        def send_message_batch(self, **_: Any) -> dict[str, Any]:
-            return {"Failed": [{"Id": "0"}]}
-
     rig.submit(rig.publish([stage("a")]))
     with pytest.raises(Unavailable):
         sweeper(queues=StageQueues(Gone(), "mem://"))

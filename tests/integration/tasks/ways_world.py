@@ -5,7 +5,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
-from typing import Any
 from uuid import UUID
 
 import redis
@@ -22,7 +21,7 @@ from steersman.tasks.plans import Plans
 from steersman.tasks.service import Tasks
 from steersman.tasks.steering import Steering
 from steersman.tasks.sweep import sweep
-from tests.fixtures.engine import LANES, Rig
+from tests.fixtures.engine import Rig
 from tests.fixtures.resuming import again, asked
 from tests.integration.tasks.drawn_ways import COST, Document, all_after, answer, documents
 from tests.integration.tasks.seen_ways import BEGUN, ENDS, WELL, Heard, Place, Row, Seen
@@ -44,14 +43,7 @@ class World:
         self.rig, self.database = rig, rig.database
         rig.sqs.queues.clear()
         rig.agent = self  # type: ignore[assignment]  # it answers as drawn, and looks who is asked, and when
-        shared: dict[str, Any] = {
-            "database": rig.database,
-            "queues": rig.queues,
-            "live": rig.live,
-            "open_work": rig.open_work,
-            "lanes": LANES,
-            "warn": lambda text, _: rig.warnings.append(text),
-        }
+        shared = rig.shared()
         plans = Plans(rig.database)
         self.engines = [rig.new_engine(), rig.new_engine()]
         self.idle = list(self.engines)
