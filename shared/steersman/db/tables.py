@@ -382,7 +382,7 @@ stage_tokens = Table(
     _text("token"),
     _count("attempt", SmallInteger, default=None),
     _created_at(),
-    PrimaryKeyConstraint("task_id", "stage"),
+    PrimaryKeyConstraint("task_id", "stage", "token"),
 )
 
 pauses = Table(

@@ -20,7 +20,7 @@ class Asked(NamedTuple):
 
 
 def take(database: Database, asked: Sequence[Asked]) -> list[dict[str, Any]]:
-    """Note tokens, the latest of each stage.
+    """Note tokens; a stage keeps all that are not answered.
 
     Rows: place (in `asked`, from 1), task_id, project_id, stage, status, attempt, queue, delay_s; none for what names
     no stage.
@@ -64,7 +64,7 @@ def unanswered(
 
 
 def forget(database: Database, tokens: Sequence[tuple[UUID, str, str]]) -> None:
-    """Forget tokens (task, stage, token) that have been answered, unless another has taken their place."""
+    """Forget tokens (task, stage, token) that have been answered."""
     statement = """
         DELETE FROM stage_tokens k
         USING unnest(%(task_ids)s::uuid[], %(stages)s::text[], %(tokens)s::text[]) AS f (task_id, stage, token)

@@ -56,26 +56,26 @@ class Tokens:
     def answer(self, stages: Collection[tuple[UUID, str]], task_ids: Collection[UUID] = ()) -> set[UUID]:
         """Answer the tokens of these stages, and of all stages of tasks that ended, where an answer is due.
 
-        Returns the open tasks of which an answer was not heard: their execution may be gone.
+        Returns the open tasks of which nobody heard the answer of a stage: their execution may be gone.
         Raises Unavailable when Step Functions does not take one: then the same is to be asked again.
         """
         rows = token_store.unanswered(self._database, stages, task_ids)
         plans = self._plans.of({row["template_id"] for row in rows})
         done: list[tuple[UUID, str, str]] = []
-        unheard: set[UUID] = set()
+        heard: dict[tuple[UUID, str], bool] = {}  # of the stages of open tasks, by any of their tokens
         try:
             for row in rows:
                 plan = plans[row["template_id"]]
                 given = answers.answer(row, plan.template, self._conditions_of(plan))
                 if given is not None:
-                    heard = self._give(row["token"], given)
-                    if not heard and not TaskStatus(row["task_status"]).final:
-                        unheard.add(row["task_id"])
+                    one, said = (row["task_id"], row["stage"]), self._give(row["token"], given)
+                    if not TaskStatus(row["task_status"]).final:
+                        heard[one] = said or heard.get(one, False)
                     done.append((row["task_id"], row["stage"], row["token"]))
         finally:
             if done:
                 token_store.forget(self._database, done)
-        return unheard
+        return {task_id for (task_id, _), by_any in heard.items() if not by_any}
 
     def _say_what_to_undo(self, asked: Sequence[Asked]) -> None:
         rows = {

@@ -19,12 +19,15 @@ class LiveExecution(Execution):
     def __init__(self, definition: Mapping[str, Any], send: Send) -> None:
         super().__init__(definition, None)  # type: ignore[arg-type] - nothing in memory answers
         self._send = send
+        self.patient: set[str] = set()  # tokens of states that wait without bounds
 
     def begin(self, given: Mapping[str, Any]) -> None:
         self.clock.begin(self._machine(self._definition, given, {}))
 
     def _attempt(self, state: Mapping[str, Any], value: Any, context: Mapping[str, Any]) -> Process:
         token = f"t{next(TOKENS)}"
+        if "HeartbeatSeconds" not in state:
+            self.patient.add(token)
         parameters = fill(state["Parameters"], value, {**context, "Task": {"Token": token}})
         self._send(parameters["QueueUrl"], parameters["MessageBody"])
         return (yield Parked(token))
@@ -87,8 +90,14 @@ class RunningMachines(MemoryMachines):
         return list(self._running)
 
     def asked(self) -> list[str]:
-        """Return the tokens that states wait for."""
-        return [token for one in self._running.values() for token in one.clock.parked]
+        """Return the tokens of states that hear nothing after some time and ask again."""
+        tokens = [(one, token) for one in self._running.values() for token in one.clock.parked]
+        return [token for one, token in tokens if token not in one.patient]
+
+    def waits_for(self, body: str) -> bool:
+        """Say whether a message is of a state that waits without bounds: no queue loses it."""
+        token = json.loads(body).get("token")
+        return any(token in one.patient for one in self._running.values())
 
     def fall_silent(self, token: str) -> None:
         """Let a state hear nothing for as long as it is patient."""

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from steersman.agents.job import StageJob, StageResult
-from steersman.errors import AgentError, AgentRefused
+from steersman.errors import AgentError, AgentRefused, Conflict
 from steersman.tasks import pause_store
 from steersman.tasks.approvals import Approvals
 from steersman.tasks.engine import Message
@@ -24,6 +24,7 @@ from steersman.tasks.sweep import sweep
 from steersman.tasks.tokens import Tokens
 from steersman.tasks.words import Orchestrator
 from tests.fixtures.engine import LANES, Rig
+from tests.fixtures.resuming import again, asked
 from tests.integration.tasks.running_machines import RunningMachines
 from tests.unit.tasks.works import Work, faults, says_yes, works
 
@@ -85,6 +86,7 @@ class Way:
         self.old: list[Message] = []
         parts = rig.shared()
         self.steering, self.approvals = Steering(**parts), Approvals(**parts, plans=Plans(rig.database))
+        self.reruns = again(rig, client).reruns
 
     def _stage_names(self) -> set[str]:
         return {stage["name"] for one in self.works.values() for stage in one.document()["stages"]}
@@ -174,7 +176,7 @@ class Way:
             self.machines.end(self.rng.choice(running), "ABORTED")
 
     def _lose(self) -> None:
-        lost = self._some(self.waiting)
+        lost = self._some([one for one in self.waiting if not self.machines.waits_for(one.body)])
         self.waiting = [message for message in self.waiting if message not in lost]
 
     def _pause(self) -> None:
@@ -201,6 +203,20 @@ class Way:
     def raise_budget(self) -> None:
         if self.family()[0]["status"] not in ENDS:
             self.steering.amend(self.task_id, {"budget_usd": "1000"}, by="test")
+
+    def rerun(self) -> bool:
+        """Have the task, which has ended, run again from some of its stages; say whether it does.
+
+        What was undone does not.
+        """
+        chosen = self._some([part.name for part in self.work.parts])
+        try:
+            self.reruns.rerun(self.task_id, chosen, asked())
+        except Conflict:
+            undone = {part.undo for part in self.work.parts} & self.rig.statuses(self.task_id).keys()
+            assert undone, "what has ended does not run again"
+            return False
+        return True
 
     def sweep(self) -> None:
         plans = Plans(self.rig.database)
@@ -318,6 +334,38 @@ def test_work_of_every_kind_comes_to_what_was_promised(
         way.move(move)
     way.end()
     way.hold_to_promise()
+
+
+@ON_A_DATABASE
+@given(
+    works(),
+    st.lists(st.sampled_from(MOVES), max_size=10),
+    st.integers(0, 2**16),
+    st.integers(1, 2),
+    st.sampled_from(Orchestrator),
+)
+def test_work_that_runs_again_comes_to_what_was_promised(
+    rig: Rig,
+    redis_client: redis.Redis,
+    work: Work,
+    moves: list[str],
+    seed: int,
+    runs: int,
+    orchestrator: Orchestrator,
+) -> None:
+    """A task that runs again from any of its stages, on queues and by state machines, ends as it is to end,
+    whatever is lost, doubled or paused meanwhile.
+    """
+    rng = random.Random(seed)  # noqa: S311 - a drawn seed
+    way = Way(rig, redis_client, work, rng, budget=False, orchestrator=orchestrator)
+    way.end()
+    for _ in range(runs):
+        if not way.rerun():
+            break
+        for move in moves:
+            way.move(move)
+        way.end()
+        way.hold_to_promise()
 
 
 @ON_A_DATABASE

@@ -16,9 +16,8 @@ WITH asked AS (
   JOIN task_stages s ON s.task_id = CASE WHEN a.item IS NULL THEN a.task_id ELSE c.id END AND s.name = a.stage
 ), taken AS (
   INSERT INTO stage_tokens (task_id, stage, move, token, attempt)
-  SELECT DISTINCT ON (task_id, name) task_id, name, move, token, attempt FROM found
-  ORDER BY task_id, name, place DESC
-  ON CONFLICT (task_id, stage) DO UPDATE
-    SET move = excluded.move, token = excluded.token, attempt = excluded.attempt, created_at = now()
+  SELECT DISTINCT ON (task_id, name, token) task_id, name, move, token, attempt FROM found
+  ORDER BY task_id, name, token
+  ON CONFLICT (task_id, stage, token) DO UPDATE SET move = excluded.move, attempt = excluded.attempt, created_at = now()
 )
 SELECT place, task_id, project_id, name AS stage, status, attempt, queue, delay_s FROM found
