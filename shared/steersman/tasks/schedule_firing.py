@@ -1,7 +1,8 @@
 """Schedules whose time has come make their tasks: a part of the sweep.
 
 A time's task is accepted under an Idempotency-Key made of the schedule and the time, and the schedule moves on only
-if it still stands at that time. So two sweeps at once, or one that dies between the two, make one task of it.
+if it still stands at that time. So two sweeps at once, or one that dies between the two, make one task of it. A time
+that is left out takes the key too: whoever comes first decides.
 """
 
 from collections.abc import Mapping
@@ -72,8 +73,7 @@ class DueSchedules:
             # It does not know its next time: somebody has to give it other times and resume it.
             schedule_store.move_on(self._database, row, {"paused": True, "last_error": self._noted(row, exc)})
             return 0
-        skip = {"last_skip": {"due_at": row["next_at"], "reason": step.skipped}}
-        told = self._make(row) if step.makes_task else skip
+        told = self._make(row) if step.makes_task else self._leave_out(row, step.skipped)
         schedule_store.move_on(self._database, row, {**told, "next_at": step.next_at})
         return int(told.get("last_task_id") is not None)
 
@@ -88,8 +88,19 @@ class DueSchedules:
             if exc.retryable:
                 raise
             return {"last_error": self._noted(row, exc)}
-        task_id = UUID(accepted["tasks"][0]["id"])
-        return {"last_at": row["next_at"], "last_task_id": task_id, "last_error": None, "last_skip": None}
+        return _made(row, accepted)
+
+    def _leave_out(self, row: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
+        """Leave a time out, unless a sweep that died has made its task; return what to note of it."""
+        skip = {"last_skip": {"due_at": row["next_at"], "reason": reason}}
+        try:
+            return _made(row, self._submissions.decline(task_of(row), _request(row))) or skip
+        except KeyReused:
+            return {"last_at": row["next_at"]}
+        except SteersmanError as exc:
+            if exc.retryable:
+                raise
+            return skip  # it could not be a task
 
     def _noted(self, row: Mapping[str, Any], error: SteersmanError) -> dict[str, Any]:
         fields = [fault.field for fault in error.faults[:MAX_FAULTS]]
@@ -103,6 +114,14 @@ class DueSchedules:
             "message": error.message,
             "errors": [vars(fault) for fault in error.faults[:MAX_FAULTS]],
         }
+
+
+def _made(row: Mapping[str, Any], accepted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to note of a time that has its task; nothing when another sweep has left it out."""
+    if not accepted["tasks"]:
+        return {}
+    task_id = UUID(accepted["tasks"][0]["id"])
+    return {"last_at": row["next_at"], "last_task_id": task_id, "last_error": None, "last_skip": None}
 
 
 def _request(row: Mapping[str, Any]) -> Request:

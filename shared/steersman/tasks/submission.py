@@ -111,6 +111,20 @@ class Submissions:
         self._reach("submit.sent")
         return response
 
+    def decline(self, submission: TaskSubmission, request: Request) -> dict[str, Any]:
+        """Let no task be made under the request's key: keep an answer without tasks, and return what is kept there.
+
+        That has a task when one was accepted under the key before. Raises KeyReused as `accept` does.
+        """
+        keep = self._asked([submission], request)
+        if keep is None:
+            raise ValueError("only what has a key can be declined")
+        for _ in range(2):
+            if (known := idempotency.replay(self._database, keep)) is not None:
+                return known
+            idempotency.keep(self._database, keep, {"tasks": []})
+        return {"tasks": []}
+
     def check(self, submission: TaskSubmission, request: Request) -> None:
         """Raise what `accept` would raise for a task that is wrong, and accept nothing."""
         self._check_projects([submission], single=True)

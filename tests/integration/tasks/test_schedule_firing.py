@@ -15,7 +15,7 @@ from steersman.errors import Unavailable
 from steersman.http.request import Request
 from steersman.ids import DEFAULT_PROJECT_ID
 from steersman.projects.service import Projects
-from steersman.tasks import schedule_firing, schedule_store
+from steersman.tasks import schedule_firing, schedule_store, schedule_times
 from steersman.tasks.flood import Flood
 from steersman.tasks.open_work import OpenWork
 from steersman.tasks.plans import Plans
@@ -170,6 +170,38 @@ def test_a_crash_before_the_schedule_moved_on_makes_no_second_task(
     assert bench.row()["last_task_id"] is None
     bench.sweep()
     assert [one["id"] for one in bench.tasks()] == [task["id"]] == [bench.row()["last_task_id"]]
+
+
+def test_a_time_whose_task_a_dead_sweep_made_is_not_left_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep that would leave a time out notes the task that one before it made of that time and died."""
+    bench.create(catch_up="none", due_s=7300)
+    with monkeypatch.context() as patched:
+        patched.setattr(schedule_times, "LATE_S", 10_000.0)  # it came in time
+        patched.setattr(schedule_store, "move_on", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            bench.sweep()
+    (task,) = bench.tasks()
+    due_at = bench.row()["next_at"]
+    bench.sweep()
+    row = bench.row()
+    assert (row["last_task_id"], row["last_at"], row["last_skip"]) == (task["id"], due_at, None)
+
+
+def test_a_time_that_is_being_left_out_gets_no_task(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow sweep makes no task of a time that another has just left out."""
+    bench.create(catch_up="none", due_s=7300)
+    with monkeypatch.context() as patched:
+        patched.setattr(schedule_store, "move_on", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            bench.sweep()
+    due_at = bench.row()["next_at"]
+    monkeypatch.setattr(schedule_times, "LATE_S", 10_000.0)  # to the slow one it came in time
+    monkeypatch.setattr(schedule_firing, "ROUNDS", 1)
+    bench.sweep()
+    assert bench.tasks() == []
+    assert bench.row()["next_at"] == due_at + timedelta(hours=1)
 
 
 def test_a_task_that_was_changed_after_a_crash_is_not_made_again(
