@@ -27,7 +27,8 @@ _MOST_LEFT = 10  # of each kind are named
 _LEFT = f"""
     (SELECT format('schedule %s, next at %s', name, next_at) AS left FROM schedules WHERE NOT paused LIMIT {_MOST_LEFT})
     UNION ALL
-    (SELECT format('task %s of %s, %s%s: %s', id, template_name, status, ', paused ' || paused,
+    (SELECT format('task %s of %s, %s%s: %s', id, template_name, status,
+                   CASE WHEN paused IS NOT NULL THEN ', paused' END,
                    (SELECT string_agg(format('%s %s', s.name, s.status), ', ' ORDER BY s.position)
                     FROM task_stages s WHERE s.task_id = t.id))
      FROM task_histories t WHERE finished_at IS NULL ORDER BY created_at LIMIT {_MOST_LEFT})"""  # noqa: S608
@@ -125,7 +126,7 @@ class Storm:
         submitters = [] if self.fleet.submitted() else ["submitters are not done"]
         database = Database(self.run.database_url)
         try:
-            return [*submitters, *(row["left"] for row in database.run(_LEFT))]
+            return [*submitters, *left_of_work(database)]
         finally:
             database.close()
 
@@ -145,6 +146,11 @@ class Storm:
         finally:
             database.close()
         return int(rows[0]["count"])
+
+
+def left_of_work(database: Database) -> list[str]:
+    """Say which schedules and tasks are not at rest, a line for each of the first."""
+    return [row["left"] for row in database.run(_LEFT)]
 
 
 def _left_in_queues(client: redis.Redis) -> list[str]:

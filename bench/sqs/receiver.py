@@ -150,9 +150,7 @@ class Receiver:
         kept: list[tuple[bytes, Record]] = []
         for (entry, record), one in zip(pairs, taken, strict=True):
             if (seconds := self._faults.late(queue, record)) is not None:
-                self._put(queue, one.packed, seconds)
-                self._redis.xack(streams.stream(queue), streams.GROUP, entry)
-                self._redis.xdel(streams.stream(queue), entry)
+                self._put(queue, one.packed, seconds, instead_of=entry)
                 continue
             if (seconds := self._faults.again(queue, record)) is not None:
                 self._put(queue, one.packed, seconds)
@@ -161,13 +159,20 @@ class Receiver:
         ordered = self._faults.order([record for _, record in kept])
         return [(entries[id(record)], record) for record in ordered]
 
-    def _put(self, queue: str, packed: bytes, seconds: float) -> None:
-        if seconds <= 0:
-            self._redis.xadd(streams.stream(queue), {streams.FIELD: packed})
-            return
+    def _put(self, queue: str, packed: bytes, seconds: float, instead_of: bytes | None = None) -> None:
+        """Put a message into its queue, `instead_of` an entry in one step: whoever is killed leaves one of the two."""
+        stream = streams.stream(queue)
         now_s, now_us = self._redis.time()
         due = now_s * 1000 + now_us // 1000 + int(seconds * 1000)
-        self._redis.zadd(streams.delayed(queue), {packed: due})
+        with self._redis.pipeline(transaction=True) as change:
+            if seconds <= 0:
+                change.xadd(stream, {streams.FIELD: packed})
+            else:
+                change.zadd(streams.delayed(queue), {packed: due})
+            if instead_of is not None:
+                change.xack(stream, streams.GROUP, instead_of)
+                change.xdel(stream, instead_of)
+            change.execute()
 
     def _received(self, queue: str, pairs: list[tuple[bytes, Record]]) -> Received:
         event = {"Records": [record for _, record in pairs]}

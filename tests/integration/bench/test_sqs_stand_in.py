@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import boto3
@@ -21,6 +23,10 @@ from tests.fixtures.waiting import wait_for_a_reader
 PREFIX = "https://sqs.us-east-1.amazonaws.com/123456789012/stand-in-"
 QUEUES = ["stand-in-intent-standard", "stand-in-executor-standard"]
 VISIBILITY_S = 0.2
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL."""
 
 
 class StandIn:
@@ -238,6 +244,32 @@ def test_messages_come_twice_late_and_out_of_order(stand_in: StandIn) -> None:
     assert receiver.settle(first, failing(first, 0)) == 1
     rest = [bodies(receiver.receive(1, 5.0)) for _ in range(2)]
     assert rest == [["twice"], ["late"]]
+
+
+@pytest.mark.parametrize("dies_at", range(1, 6))
+def test_a_receiver_that_dies_as_it_puts_back_leaves_one_message(
+    stand_in: StandIn, redis_client: redis.Redis, dies_at: int
+) -> None:
+    """Whenever a receiver with faults is killed, its message comes, and nothing stays in the queue after that."""
+    send(stand_in.client(), "late")
+    receiver = stand_in.receiver(faults=ReceiverFaults(late=lambda *_: 0.01))
+    calls = count(1)
+    call = receiver._redis.execute_command
+
+    def execute(*args: Any, **more: Any) -> Any:
+        if next(calls) == dies_at:
+            raise Killed
+        return call(*args, **more)
+
+    receiver._redis.execute_command = execute  # type: ignore[method-assign]
+    with suppress(Killed):
+        receiver.receive(1, 0)
+    other = stand_in.receiver("other", max_receives=5)
+    received = other.receive(1, 5.0)
+    assert bodies(received) == ["late"]
+    assert received is not None
+    other.settle(received, {"batchItemFailures": []})
+    assert depth(redis_client, QUEUES) == 0
 
 
 def test_calls_and_bytes_are_counted(stand_in: StandIn, redis_client: redis.Redis) -> None:
