@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 
 import redis
 
@@ -111,6 +112,8 @@ class Storm:
             case Kind.RESTART_POSTGRES:
                 happens = self.servers.restart_postgres
             case Kind.MIDNIGHT:
+                # It waits for rows that a stalled worker may hold, and nobody else lets that go on.
+                self._resume(inf)
                 happens = self.servers.end_day
         since = time.monotonic()
         happens()
