@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from bench.chaos.history import Finding, Line, Order, RunHistory, TaskHistory
+from steersman.ids import DEFAULT_PROJECT
 from steersman.tasks.pauses import FRESH_S
 
 Interval = tuple[float, float]
@@ -82,9 +83,14 @@ def _paused(log: Sequence[Line]) -> list[Interval]:
 
 
 def paused_others_stand(run: RunHistory) -> Iterator[Finding]:
-    """No stage of a paused template, or on a paused queue, begins once every worker has heard of the pause."""
+    """No stage of a paused template, or on a paused queue, begins once every worker has heard of the pause.
+
+    Pauses are those of the default project: another one's tasks go on.
+    """
     intervals = _pauses(run.orders)
     for task in run.tasks if intervals else ():
+        if task.row.project != DEFAULT_PROJECT:
+            continue
         begun = _begun(task)
         for (scope, name), times in intervals.items():
             if scope == "template":

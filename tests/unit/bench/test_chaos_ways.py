@@ -180,3 +180,5 @@ def test_a_stage_that_begins_while_its_template_or_queue_is_paused_is_found(scop
     resumed = Order(what="resume", scope=scope, name=name, asked_at=-7.0)
     assert "what is paused stands" in rules(run(PARENT, *ITEMS, orders=[paused]))
     assert "what is paused stands" not in rules(run(PARENT, *ITEMS, orders=[paused, resumed]))
+    elsewhere = [replace(one, row=replace(one.row, project="metered")) for one in (PARENT, *ITEMS)]
+    assert "what is paused stands" not in rules(run(*elsewhere, orders=[paused]))
