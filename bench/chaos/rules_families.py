@@ -85,7 +85,11 @@ def _wrong_join(task: TaskHistory, stage: StageRow, found: Sequence[TaskHistory]
         yield f"counts {output['completed']} and {output['failed']}, {len(completed)} of {len(found)} completed"
     if len(found) - len(completed) > each.tolerated(len(found)):
         yield f"completed, but only {len(completed)} of {len(found)} items did"
+    again = max((line.id for line in task.reruns), default=0)
+    latest = {(line.stage, line.attempt) for line in task.log if line.id > again}
     for ran in task.executions:
+        if (ran.stage, ran.attempt) not in latest:
+            continue  # of a run before, whose items were others
         if ran.seen_items is not None and list(ran.seen_items) != completed:
             yield f"gave {ran.stage} the items {ran.seen_items}, but {completed} completed"
 

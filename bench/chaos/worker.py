@@ -1,5 +1,6 @@
 """A worker: the stage functions' handlers, fed as Lambda feeds them."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from bench.sqs.receiver import Receiver
 
 BATCH = 10
 WAIT_S = 0.5
+STAGE_TIMEOUT_S = 120.0
 _HANDLERS: Mapping[str, Callable[[Any, Any], dict[str, Any]]] = {
     "agent": functions.stages.agent.handler,
     "embedding": functions.stages.embedding.handler,
@@ -26,6 +28,16 @@ _HANDLERS: Mapping[str, Callable[[Any, Any], dict[str, Any]]] = {
     "responses": functions.stages.respond.handler,
     "websearch": functions.stages.websearch.handler,
 }
+
+
+class _Context:
+    """What a Lambda function is told of its time."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + STAGE_TIMEOUT_S
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, round((self._until - time.monotonic()) * 1000))
 
 
 class Worker:
@@ -49,7 +61,7 @@ class Worker:
             queue = received.queue.removeprefix(PREFIX).rpartition("-")[0]
             response = None
             try:
-                response = _HANDLERS[queue](received.event, None)
+                response = _HANDLERS[queue](received.event, _Context())
             except Exception as exc:  # noqa: BLE001 - what Lambda does: the batch comes again
                 self._journal.write({"raised": type(exc).__name__, "in": queue, "message": str(exc)[:500]})
             self._receiver.settle(received, response)
