@@ -85,8 +85,10 @@ def _wrong_join(task: TaskHistory, stage: StageRow, found: Sequence[TaskHistory]
         yield f"counts {output['completed']} and {output['failed']}, {len(completed)} of {len(found)} completed"
     if len(found) - len(completed) > each.tolerated(len(found)):
         yield f"completed, but only {len(completed)} of {len(found)} items did"
-    again = max((line.id for line in task.reruns), default=0)
-    latest = {(line.stage, line.attempt) for line in task.log if line.id > again}
+    # By time, for connections take the ids of lines by the dozen.
+    again = max((line.at for line in task.reruns), default=float("-inf"))
+    begun = [line for line in task.log if line.event == "stage.started"]
+    latest = {(line.stage, line.attempt) for line in begun if line.at > again}
     for ran in task.executions:
         if (ran.stage, ran.attempt) not in latest:
             continue  # of a run before, whose items were others
