@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from steersman.db.connection import Database
-from steersman.errors import KeyReused, SteersmanError, Unavailable
+from steersman.errors import Conflict, KeyReused, SteersmanError, Unavailable
 from steersman.http.request import Request
 from steersman.json import rfc3339
 from steersman.tasks import schedule_store
@@ -19,10 +19,15 @@ from steersman.tasks.resending import Warn
 from steersman.tasks.schedule_rows import task_of, times_of
 from steersman.tasks.schedule_times import CatchUp, Overlap, move
 from steersman.tasks.submission import Submissions
+from steersman.tasks.submission_store import NewTask
 
 LIMIT = 500
 ROUNDS = 3  # what comes every minute may be due twice, when a sweep is a little late
 MAX_FAULTS = 20
+
+
+class _Overtaken(Conflict):
+    """The task that a schedule made last is another than was seen."""
 
 
 class DueSchedules:
@@ -73,14 +78,28 @@ class DueSchedules:
             # It does not know its next time: somebody has to give it other times and resume it.
             schedule_store.move_on(self._database, row, {"paused": True, "last_error": self._noted(row, exc)})
             return 0
-        told = self._make(row) if step.makes_task else self._leave_out(row, step.skipped)
+        try:
+            told = self._make(row) if step.makes_task else self._leave_out(row, step.skipped)
+        except _Overtaken:
+            return 0  # it is still due, and looked at again
         schedule_store.move_on(self._database, row, {**told, "next_at": step.next_at})
         return int(told.get("last_task_id") is not None)
 
     def _make(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Make the task of a time; return what to note of it."""
+        """Make the task of a time; return what to note of it.
+
+        Raises _Overtaken where the schedule must not overlap itself and has run out of turn since it was read.
+        """
+
+        def alone(_: NewTask) -> None:
+            if schedule_store.last_task(self._database, row["id"]) != row["last_task_id"]:
+                raise _Overtaken("the schedule has run out of turn just now")
+
+        also = alone if row["overlap"] == Overlap.SKIP else None
         try:
-            accepted = self._submissions.accept([task_of(row)], _request(row), single=True)
+            accepted = self._submissions.accept([task_of(row)], _request(row), single=True, also=also)
+        except _Overtaken:
+            raise
         except KeyReused:
             # A sweep that died made this time's task, and the schedule's task was changed since.
             return {"last_at": row["next_at"]}

@@ -103,6 +103,14 @@ def move_on(database: Database, row: Mapping[str, Any], columns: Mapping[str, An
     return bool(database.run(statement, {**_adapted(columns), **seen}))
 
 
+def last_task(database: Database, schedule_id: UUID) -> UUID | None:
+    """Return the task that a schedule made last, inside a transaction: nobody notes another one before its end."""
+    statement = "SELECT last_task_id FROM schedules WHERE id = %(id)s FOR UPDATE"
+    rows = database.run(statement, {"id": schedule_id})
+    found: UUID | None = rows[0]["last_task_id"] if rows else None
+    return found
+
+
 def note_task(database: Database, schedule_id: UUID, task_id: UUID) -> None:
     """Note a task that a schedule made out of turn, unless it made a newer one since."""
     statement = """

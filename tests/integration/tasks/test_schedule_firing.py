@@ -305,6 +305,26 @@ def test_an_open_task_is_waited_for_where_asked(bench: Bench) -> None:
     assert bench.row("skips")["last_skip"] is None
 
 
+def test_a_run_out_of_turn_that_comes_between_is_not_overlapped(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that somebody has a schedule make while a sweep has the same schedule in hand is not overlapped by it."""
+    schedule_id = bench.create(overlap="skip")
+    due = schedule_store.due
+    once = [lambda: bench.schedules.run(DEFAULT_PROJECT_ID, schedule_id, ME)]
+
+    def due_while_somebody_runs_it(*args: Any, **more: Any) -> list[dict[str, Any]]:
+        rows = due(*args, **more)
+        for run in (once.pop() for _ in list(once)):
+            run()
+        return rows
+
+    monkeypatch.setattr(schedule_store, "due", due_while_somebody_runs_it)
+    assert bench.sweep().fired == 0
+    assert len(bench.tasks()) == 1
+    assert bench.row()["last_skip"]["reason"] == "the task of the time before was still open"
+
+
 def test_an_outage_makes_one_task_or_none(bench: Bench) -> None:
     """Five missed hours are one task with catch_up `one`, none with `none`; both go on in their rhythm."""
     bench.create("one", due_s=5 * 3600 + 60)
